@@ -1,0 +1,17 @@
+"""Batched cameras and poses, and the maps between image, RoI and camera space.  Torch alone."""
+
+from .cameras import PinholeCameras
+from .poses import Poses3D
+from .roi_coding import (
+    decode_roi_poses,
+    encode_roi_poses,
+    equivalent_depth_scale,
+)
+
+__all__ = [
+    "PinholeCameras",
+    "Poses3D",
+    "decode_roi_poses",
+    "encode_roi_poses",
+    "equivalent_depth_scale",
+]

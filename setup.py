@@ -1,0 +1,33 @@
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "hmor_d2/__init__.py").read_text()).group(1)
+
+setup(
+    name="hmor_d2",
+    version=VERSION,
+    description="Hierarchical Multi-person Ordinal Relations (HMOR) for Detectron2",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["hmor_d2", "hmor_d2.*"]),
+    # Detectron2 is left out on purpose: users have their own build of it (see README.md).
+    install_requires=[
+        "torch>=2.0",
+        "torchvision",
+        "fvcore>=0.1.5",
+        "numpy>=1.24",
+        "opencv-python>=4.6",
+        "pycocotools>=2.0.6",
+        "scipy>=1.9",
+        "tqdm",
+    ],
+    extras_require={
+        "demo": ["matplotlib>=3.6"],
+        "tests": ["pytest>=7", "hypothesis>=6", "ruff"],
+    },
+)
