@@ -14,7 +14,7 @@ except ImportError as error:
         "demo' in a checkout of hmor_d2, which sets up an environment with it."
     ) from error
 
-from . import data, modeling  # noqa: F401  (registration)
+from . import data, model_zoo, modeling  # noqa: F401  (registration)
 from .config import add_hmor_config
 
 __all__ = ["__version__", "add_hmor_config"]

@@ -14,6 +14,9 @@ def add_hmor_config(cfg: CfgNode) -> None:
     # Joint order of 2D annotations whose dataset dict has no "joint_set" (plain Detectron2 dicts).
     cfg.INPUT.DEFAULT_JOINT_SET = "coco17"
 
+    # One's own datasets, a list of dicts for hmor_d2.data.register_custom_datasets, e.g.
+    # {name: mine, format: muco, json_file: mine/train.json, image_root: mine/images}.
+    cfg.DATASETS.CUSTOM = []
     # Share of each of DATASETS.TRAIN among the training samples, e.g. (0.5, 0.5).  Empty: every
     # image equally often.  Applied through Detectron2's RepeatFactorTrainingSampler.
     cfg.DATASETS.TRAIN_RATIO = ()
@@ -36,6 +39,8 @@ def add_hmor_config(cfg: CfgNode) -> None:
     cfg.MODEL.HMOR.NUM_VIRTUAL_VIEWS = 8
     # Millimetres in the unit of the losses: log(1 + d) depends on it.
     cfg.MODEL.HMOR.UNIT_MM = 1000.0
+    # Pairs an image and level beyond which a random sample of them is used.  0: all pairs.
+    cfg.MODEL.HMOR.MAX_PAIRS = 0
     # Weight of an L1 loss on absolute poses, the baseline "+ L_abs" of Table 4.
     cfg.MODEL.HMOR.ABS_POSE_LOSS_WEIGHT = 0.0
 
@@ -44,9 +49,9 @@ def add_hmor_config(cfg: CfgNode) -> None:
     cfg.MODEL.DEPTH_MAP_HEAD.NAME = "FPNDepthMapHead"
     # FPN levels that are summed; the finest sets the map's stride.
     cfg.MODEL.DEPTH_MAP_HEAD.IN_FEATURES = ["p3", "p4", "p5"]
-    # Channels and number of the 3x3 convolutions after the sum.
+    # Channels of the 1x1 convolutions before the sum; channels and number of the 3x3 ones after.
     cfg.MODEL.DEPTH_MAP_HEAD.CONV_DIM = 128
-    cfg.MODEL.DEPTH_MAP_HEAD.NUM_CONV = 2
+    cfg.MODEL.DEPTH_MAP_HEAD.NUM_CONV = 3
     # Norm of these convolutions: "", "BN", "SyncBN", "GN", ...
     cfg.MODEL.DEPTH_MAP_HEAD.NORM = "GN"
     # Radius, in cells of the map, around each root within which the map is supervised.

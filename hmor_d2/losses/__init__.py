@@ -1,1 +1,17 @@
+"""The paper's losses as pure functions on tensors; they need torch alone."""
 
+from .depth import depth_map_l1_loss, depth_map_targets, refined_depth_l1_loss
+from .hmor import hmor_losses, hmor_losses_batched
+from .pose import absolute_pose_l1_loss, relative_pose_l1_loss
+from .views import sample_view_normals
+
+__all__ = [
+    "absolute_pose_l1_loss",
+    "depth_map_l1_loss",
+    "depth_map_targets",
+    "hmor_losses",
+    "hmor_losses_batched",
+    "refined_depth_l1_loss",
+    "relative_pose_l1_loss",
+    "sample_view_normals",
+]

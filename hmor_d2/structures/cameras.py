@@ -1,12 +1,13 @@
 """Pinhole cameras of a batch: projection, back-projection (eq. 4) and image transforms.
 
 Frame: X right, Y down, Z forward, millimetres.  Pixels: continuous coordinates, a pixel's
-centre at index + 0.5.  Needs torch alone.
+centre at index + 0.5.
 """
 
 import math
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 
 __all__ = ["PinholeCameras"]
@@ -91,13 +92,13 @@ class PinholeCameras:
         return self.focal.reshape(shape), self.principal_point.reshape(shape)
 
     def transformed(
-        self, apply_coords: Callable[[torch.Tensor], torch.Tensor]
+        self, apply_coords: Callable[[np.ndarray], np.ndarray]
     ) -> tuple["PinholeCameras", torch.Tensor]:
         """Cameras of the images after a resize, crop, pad, flip or a chain of these.
 
         Args:
-            apply_coords: maps (M, 2) pixels of the old image to the new one, as the
-                ``apply_coords`` of Detectron2's transforms.
+            apply_coords: maps an (M, 2) array of pixels of the old image to the new one, as
+                the ``apply_coords`` of Detectron2's transforms.
 
         Returns:
             the new cameras, focal lengths positive, and (N,) bool: the image is mirrored
@@ -110,7 +111,8 @@ class PinholeCameras:
         center = self.principal_point
         axes = torch.diag_embed(self.focal)
         points = torch.cat((center.unsqueeze(1), center.unsqueeze(1) + axes), dim=1)
-        moved = apply_coords(points.reshape(-1, 2)).reshape(-1, 3, 2)
+        moved = apply_coords(points.reshape(-1, 2).double().cpu().numpy())
+        moved = torch.from_numpy(moved).reshape(-1, 3, 2).to(self.tensor)
         new_center = moved[:, 0]
         new_axes = moved[:, 1:] - moved[:, :1]
         new_focal = torch.diagonal(new_axes, dim1=1, dim2=2)

@@ -1,0 +1,177 @@
+"""Turns a dataset dict into a model input: image, intrinsics and targets, transformed alike."""
+
+import cv2
+import numpy as np
+import torch
+from detectron2.config import configurable
+from detectron2.data import detection_utils as utils
+from detectron2.data import transforms as T
+from detectron2.structures import Boxes, BoxMode, Instances, Keypoints
+
+from ..skeleton import JointMapping, Skeleton, get_skeleton
+from ..structures import PinholeCameras, Poses3D
+from .annotations import DatasetError, check_intrinsics, check_person
+
+__all__ = ["HMORDatasetMapper"]
+
+
+class HMORDatasetMapper:
+    """Maps dataset dicts of 3D and 2D data, for training and test.
+
+    1. Reads the image, and undistorts it where the dict has lens ``distortion``.
+    2. Augments it (resize, flip, crop, ...); boxes, joints and intrinsics follow exactly.
+    3. In training, brings joints to the model's skeleton and makes ``instances`` with gt_boxes,
+       gt_classes, gt_keypoints and gt_poses (all joints invalid for 2D data).
+
+    ``intrinsics`` of the result belong to the resized image; images without them have none.
+    A plain Detectron2 COCO-keypoint dict goes through as 2D data.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        is_train: bool,
+        *,
+        augmentations: list[T.Augmentation | T.Transform],
+        image_format: str,
+        skeleton: Skeleton,
+        default_joint_set: str,
+    ):
+        """
+        Args:
+            is_train: make targets.
+            augmentations: Detectron2 augmentations that keep a pinhole camera upright: resize,
+                crop, pad, horizontal flip, and any change of colours.
+            image_format: see ``detection_utils.read_image``.
+            skeleton: the model's joints.
+            default_joint_set: joint order of 2D annotations in dicts without "joint_set".
+        """
+        self.is_train = is_train
+        self.augmentations = T.AugmentationList(augmentations)
+        self.image_format = image_format
+        self.skeleton = skeleton
+        self.default_joint_set = default_joint_set
+        self._mappings: dict[str, JointMapping] = {}
+
+    @classmethod
+    def from_config(cls, cfg, is_train: bool = True):
+        augmentations = utils.build_augmentation(cfg, is_train)
+        if cfg.INPUT.CROP.ENABLED and is_train:
+            augmentations.insert(0, T.RandomCrop(cfg.INPUT.CROP.TYPE, cfg.INPUT.CROP.SIZE))
+        return {
+            "is_train": is_train,
+            "augmentations": augmentations,
+            "image_format": cfg.INPUT.FORMAT,
+            "skeleton": get_skeleton(cfg.MODEL.HMOR.SKELETON),
+            "default_joint_set": cfg.INPUT.DEFAULT_JOINT_SET,
+        }
+
+    def __call__(self, dataset_dict: dict) -> dict:
+        """Map one dict.
+
+        Raises:
+            DatasetError: for an image that does not open or has another size than the dict says,
+                and for annotations that do not fit; it names file, image id and field.
+        """
+        result = {k: v for k, v in dataset_dict.items() if k not in ("annotations", "distortion")}
+        image = self._read(dataset_dict, result)
+        height, width = image.shape[:2]
+        augmented = T.AugInput(image)
+        transforms = self.augmentations(augmented)
+        image = augmented.image
+        result["image"] = torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+        # The transform of an assumed camera tells whether the image is mirrored, also for 2D data.
+        intrinsics = dataset_dict.get("intrinsics")
+        if intrinsics is None:
+            cameras = PinholeCameras.from_fov([(height, width)], fov_deg=60.0)
+        else:
+            cameras = PinholeCameras(torch.tensor([intrinsics], dtype=torch.float64))
+        cameras, mirrored = cameras.transformed(transforms.apply_coords)
+        if intrinsics is not None:
+            result["intrinsics"] = cameras.tensor[0].float()
+        if self.is_train and "annotations" in dataset_dict:
+            result["instances"] = self._instances(
+                dataset_dict, transforms, image.shape[:2], bool(mirrored[0])
+            )
+        return result
+
+    def _read(self, dataset_dict: dict, result: dict) -> np.ndarray:
+        where = f"{dataset_dict['file_name']}, image {dataset_dict.get('image_id')}"
+        try:
+            image = utils.read_image(dataset_dict["file_name"], format=self.image_format)
+            utils.check_image_size(result, image)
+        except (OSError, SyntaxError, utils.SizeMismatchError) as error:
+            raise DatasetError(f"{where}: cannot use the image: {error}") from error
+        intrinsics = dataset_dict.get("intrinsics")
+        if intrinsics is not None:
+            check_intrinsics(intrinsics, where)
+        if dataset_dict.get("distortion") is None:
+            return image
+        if intrinsics is None:
+            raise DatasetError(f"{where}: field 'distortion' needs 'intrinsics'")
+        fx, fy, cx, cy = intrinsics
+        # OpenCV counts pixels by index: the principal point is half a pixel less there.
+        matrix = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]])
+        return cv2.undistort(image, matrix, np.asarray(dataset_dict["distortion"], np.float64))
+
+    def _joint_set(self, dataset_dict: dict) -> str:
+        """The dict's joint order; 3D annotations without one are in the model's skeleton."""
+        if "joint_set" in dataset_dict:
+            return dataset_dict["joint_set"]
+        has_3d = any("keypoints_cam" in a for a in dataset_dict["annotations"])
+        return self.skeleton.name if has_3d else self.default_joint_set
+
+    def _instances(
+        self,
+        dataset_dict: dict,
+        transforms: T.TransformList,
+        image_size: tuple[int, int],
+        mirrored: bool,
+    ) -> Instances:
+        joint_set = self._joint_set(dataset_dict)
+        source = get_skeleton(joint_set)
+        where = f"{dataset_dict['file_name']}, image {dataset_dict.get('image_id')}"
+        people = [a for a in dataset_dict["annotations"] if a.get("iscrowd", 0) == 0]
+        for i, annotation in enumerate(people):
+            check_person(annotation, source, f"{where}, person {i}")
+
+        count, joints = len(people), source.num_joints
+        boxes = np.zeros((count, 4))
+        keypoints = np.zeros((count, joints, 3))
+        poses = np.zeros((count, joints, 3), np.float32)
+        valid = np.zeros((count, joints), bool)
+        for i, annotation in enumerate(people):
+            boxes[i] = BoxMode.convert(
+                list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYXY_ABS
+            )
+            if "keypoints" in annotation:
+                keypoints[i] = np.reshape(annotation["keypoints"], (joints, 3))
+            if "keypoints_cam" in annotation:
+                poses[i] = annotation["keypoints_cam"]
+                valid[i] = annotation.get("keypoints_cam_valid", True)
+
+        if joint_set not in self._mappings:
+            self._mappings[joint_set] = source.mapping_to(self.skeleton)
+        mapping = self._mappings[joint_set]
+        pixels, visibility = mapping.apply(keypoints[..., :2], keypoints[..., 2])
+        poses, valid = mapping.apply(poses, valid)
+
+        pixels = transforms.apply_coords(pixels.reshape(-1, 2)).reshape(pixels.shape)
+        keypoints = torch.as_tensor(
+            np.concatenate((pixels, visibility[..., None]), axis=-1), dtype=torch.float32
+        )
+        poses = Poses3D(torch.as_tensor(poses, dtype=torch.float32), torch.as_tensor(valid))
+        if mirrored:
+            keypoints = keypoints[:, self.skeleton.flip_indices.copy()]
+            poses = poses.mirrored(self.skeleton.flip_indices)
+
+        instances = Instances(image_size)
+        instances.gt_boxes = Boxes(transforms.apply_box(boxes).reshape(-1, 4))
+        instances.gt_boxes.clip(image_size)
+        instances.gt_classes = torch.tensor(
+            [a.get("category_id", 0) for a in people], dtype=torch.int64
+        )
+        instances.gt_keypoints = Keypoints(keypoints)
+        instances.gt_poses = poses
+        return instances[instances.gt_boxes.nonempty(threshold=1e-5)]

@@ -1,0 +1,131 @@
+"""PoseHead: 3D heatmaps of a RoI and their soft-argmax (the paper's section 3.3, eq. 11)."""
+
+import torch
+from detectron2.config import configurable
+from detectron2.layers import Conv2d, ConvTranspose2d, ShapeSpec, get_norm
+from detectron2.modeling.backbone.resnet import BottleneckBlock
+from detectron2.utils.registry import Registry
+from torch import nn
+from torch.nn import functional as F
+
+from ..losses import relative_pose_l1_loss
+from ..skeleton import get_skeleton
+
+__all__ = ["POSE_HEAD_REGISTRY", "HeatmapPoseHead", "build_pose_head", "soft_argmax_3d"]
+
+POSE_HEAD_REGISTRY = Registry("POSE_HEAD")
+POSE_HEAD_REGISTRY.__doc__ = """
+Registry for pose heads.  The registered object is called with ``obj(cfg, input_shape)``.  It maps
+(N, C, H, W) RoI features to (N, J, 3) RoI coordinates (u, v, z) and (N, J) scores, and has
+``losses``.
+"""
+
+
+def build_pose_head(cfg, input_shape: ShapeSpec) -> nn.Module:
+    """Build the head named by ``cfg.MODEL.ROI_POSE_HEAD.NAME``."""
+    return POSE_HEAD_REGISTRY.get(cfg.MODEL.ROI_POSE_HEAD.NAME)(cfg, input_shape)
+
+
+def soft_argmax_3d(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Expected place under a 3D softmax, from its three marginals.
+
+    Args:
+        logits: (N, J, D, H, W).
+
+    Returns:
+        (N, J, 3) of u, v in [0, 1] and z in [-1, 1]; bin i of n has its centre at (i + 0.5) / n.
+        (N, J) scores in [0, 1]: the probability within 1.5 bins of u times that of v, near 1
+        for a sharp heatmap.
+    """
+    # float32 whatever autocast says: half precision cannot sum 28^3 probabilities.
+    volume = logits.float().flatten(2).softmax(dim=2).view(logits.shape)
+    image = volume.sum(dim=2)
+    marginals = (image.sum(dim=2), image.sum(dim=3), volume.sum(dim=(3, 4)))
+    means, masses = [], []
+    for marginal in marginals:
+        bins = marginal.shape[2]
+        centers = torch.arange(bins, device=marginal.device, dtype=marginal.dtype) + 0.5
+        mean = (marginal * centers).sum(dim=2)
+        near = (centers - mean.detach().unsqueeze(2)).abs() <= 1.5
+        means.append(mean / bins)
+        masses.append((marginal * near).sum(dim=2))
+    u, v, z = means
+    return torch.stack((u, v, 2 * z - 1), dim=-1), (masses[0] * masses[1]).detach()
+
+
+@POSE_HEAD_REGISTRY.register()
+class HeatmapPoseHead(nn.Module):
+    """Residual blocks, a transposed convolution, norm, ReLU and a 1x1 convolution."""
+
+    @configurable
+    def __init__(
+        self,
+        input_shape: ShapeSpec,
+        *,
+        num_joints: int,
+        num_blocks: int,
+        block_dim: int,
+        deconv_dim: int,
+        depth_bins: int,
+        norm: str,
+        loss_weight: float,
+    ):
+        """
+        Args:
+            input_shape: channels of the RoI features.
+            num_joints: J.
+            num_blocks, block_dim: residual blocks and the width of their 3x3 convolutions.
+            deconv_dim: channels after the transposed convolution, which doubles the resolution.
+            depth_bins: D, heatmap bins along depth.
+            norm: see ``detectron2.layers.get_norm``.
+            loss_weight: weight of L_pose.
+        """
+        super().__init__()
+        channels = input_shape.channels
+        self.num_joints = num_joints
+        self.depth_bins = depth_bins
+        self.loss_weight = loss_weight
+        self.blocks = nn.Sequential(
+            *(
+                BottleneckBlock(channels, channels, bottleneck_channels=block_dim, norm=norm)
+                for _ in range(num_blocks)
+            )
+        )
+        self.deconv = ConvTranspose2d(
+            channels, deconv_dim, kernel_size=4, stride=2, padding=1, bias=norm == ""
+        )
+        self.deconv_norm = get_norm(norm, deconv_dim) or nn.Identity()
+        self.predictor = Conv2d(deconv_dim, num_joints * depth_bins, kernel_size=1)
+        nn.init.kaiming_normal_(self.deconv.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.normal_(self.predictor.weight, std=0.001)
+        nn.init.zeros_(self.predictor.bias)
+
+    @classmethod
+    def from_config(cls, cfg, input_shape):
+        head = cfg.MODEL.ROI_POSE_HEAD
+        return {
+            "input_shape": input_shape,
+            "num_joints": get_skeleton(cfg.MODEL.HMOR.SKELETON).num_joints,
+            "num_blocks": head.NUM_BLOCKS,
+            "block_dim": head.BLOCK_DIM,
+            "deconv_dim": head.DECONV_DIM,
+            "depth_bins": head.DEPTH_BINS,
+            "norm": head.NORM,
+            "loss_weight": head.LOSS_WEIGHT,
+        }
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map (N, C, H, W) RoI features to coordinates and scores, see :func:`soft_argmax_3d`."""
+        x = F.relu(self.deconv_norm(self.deconv(self.blocks(x))))
+        return soft_argmax_3d(self.predictor(x).unflatten(1, (self.num_joints, self.depth_bins)))
+
+    def losses(
+        self,
+        coordinates: torch.Tensor,
+        target: torch.Tensor,
+        valid_uv: torch.Tensor,
+        valid_z: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """L_pose; arguments as in ``losses.relative_pose_l1_loss``."""
+        loss = relative_pose_l1_loss(coordinates, target, valid_uv, valid_z)
+        return {"loss_pose": self.loss_weight * loss}

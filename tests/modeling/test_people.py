@@ -1,0 +1,70 @@
+import torch
+from detectron2.structures import Boxes, Instances, Keypoints
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hmor_d2.modeling.people import best_per_person, sample_training_people
+from hmor_d2.structures import Poses3D
+
+
+@given(st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 3), st.integers(1, 4))
+def test_best_per_person_agrees_with_a_loop(seed, count, images, people):
+    generator = torch.Generator().manual_seed(seed)
+    iou = torch.randint(0, 5, (count,), generator=generator) / 4  # ties on purpose
+    image = torch.randint(0, images, (count,), generator=generator)
+    person = torch.randint(0, people, (count,), generator=generator)
+    best, found = best_per_person(iou, image, person, (images, people))
+    for b in range(images):
+        for p in range(people):
+            mine = [i for i in range(count) if image[i] == b and person[i] == p]
+            assert found[b, p] == bool(mine)
+            if mine:
+                assert best[b, p] == max(mine, key=lambda i: (iou[i].item(), -i))
+
+
+def make_proposals(people, foreground, background, offset=0.0):
+    """Sampled proposals of an image: foreground ones cycle through the people."""
+    total = foreground + background
+    person = torch.arange(total) % max(people, 1)
+    gt = torch.stack([torch.tensor([p * 50.0, 0.0, p * 50.0 + 40, 80.0]) for p in person])
+    shift = torch.arange(total)[:, None] // max(people, 1) + offset
+    proposals = Instances((100, 400))
+    proposals.proposal_boxes = Boxes(gt + shift)
+    proposals.gt_classes = torch.cat(
+        (torch.zeros(foreground, dtype=torch.long), torch.ones(background, dtype=torch.long))
+    )
+    if people:
+        proposals.gt_boxes = Boxes(gt)
+        proposals.gt_person_index = person
+        proposals.gt_keypoints = Keypoints(torch.rand(total, 17, 3))
+        proposals.gt_poses = Poses3D(torch.rand(total, 17, 3))
+    return proposals
+
+
+def test_flat_people_of_a_batch():
+    proposals = [make_proposals(2, 6, 5), make_proposals(0, 0, 4), make_proposals(3, 3, 9)]
+    people = sample_training_people(proposals, [2, 0, 3], 1, 0, 17)
+    assert people.box_counts == [6, 0, 3] and len(people) == 9
+    assert people.image_index.tolist() == [0] * 6 + [2] * 3
+    assert people.person_index.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 2]
+    assert [len(b) for b in people.box_list()] == [6, 0, 3]
+    torch.testing.assert_close(people.iou[-3:], torch.ones(3))
+    assert people.people_per_image == 3
+
+
+def test_a_limit_keeps_the_best_of_each_person():
+    for seed in range(20):
+        torch.manual_seed(seed)
+        people = sample_training_people([make_proposals(3, 30, 10)], [3], 1, 5, 17)
+        assert len(people) == 5
+        assert set(people.person_index[people.iou == 1].tolist()) == {0, 1, 2}
+    assert len(sample_training_people([make_proposals(3, 30, 10)], [3], 1, 2, 17)) == 3
+
+
+def test_a_batch_without_anybody_has_one_invalid_roi():
+    people = sample_training_people(
+        [make_proposals(0, 0, 4), make_proposals(0, 0, 4)], [0, 0], 1, 8, 17
+    )
+    assert people.box_counts == [1, 0] and len(people) == 1
+    assert people.boxes.tolist() == [[0, 0, 400, 100]]
+    assert not people.visible.any() and not people.poses.valid.any()

@@ -1,0 +1,98 @@
+#!/usr/bin/env python
+"""Train and evaluate HMOR models: Detectron2's training script with the project's parts."""
+
+import functools
+import logging
+from collections import OrderedDict
+
+import detectron2.utils.comm as comm
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.config import CfgNode, get_cfg
+from detectron2.data import build_detection_test_loader
+from detectron2.engine import (
+    DefaultTrainer,
+    default_argument_parser,
+    default_setup,
+    hooks,
+    launch,
+)
+from detectron2.evaluation import print_csv_format, verify_results
+
+from hmor_d2 import add_hmor_config
+from hmor_d2.data import HMORDatasetMapper, build_hmor_train_loader, register_custom_datasets
+from hmor_d2.evaluation import build_evaluator
+from hmor_d2.modeling import HMORRCNNWithTTA
+
+logger = logging.getLogger("detectron2")
+
+
+class Trainer(DefaultTrainer):
+    """DefaultTrainer with HMOR's loaders, evaluators and test-time augmentation."""
+
+    @classmethod
+    def build_train_loader(cls, cfg):
+        return build_hmor_train_loader(cfg, HMORDatasetMapper(cfg, is_train=True))
+
+    @classmethod
+    def build_test_loader(cls, cfg, dataset_name):
+        mapper = HMORDatasetMapper(cfg, is_train=False)
+        return build_detection_test_loader(cfg, dataset_name, mapper=mapper)
+
+    @classmethod
+    def build_evaluator(cls, cfg, dataset_name):
+        return build_evaluator(cfg, dataset_name)
+
+    @classmethod
+    def test_with_tta(cls, cfg, model) -> OrderedDict:
+        """Evaluate with the flip test; results get the suffix ``_TTA``."""
+        logger.info("Evaluating with test-time augmentation ...")
+        results = cls.test(cfg, HMORRCNNWithTTA(cfg, model))
+        return OrderedDict((f"{name}_TTA", value) for name, value in results.items())
+
+
+def setup(args) -> CfgNode:
+    """Read the config, register its own datasets, and set logging and seeds up."""
+    cfg = get_cfg()
+    add_hmor_config(cfg)
+    cfg.merge_from_file(args.config_file)
+    cfg.merge_from_list(args.opts)
+    cfg.freeze()
+    register_custom_datasets(cfg.DATASETS.CUSTOM)
+    default_setup(cfg, args)
+    return cfg
+
+
+def main(args) -> OrderedDict:
+    cfg = setup(args)
+    if args.eval_only:
+        model = Trainer.build_model(cfg)
+        DetectionCheckpointer(model, save_dir=cfg.OUTPUT_DIR).resume_or_load(
+            cfg.MODEL.WEIGHTS, resume=args.resume
+        )
+        results = Trainer.test(cfg, model)
+        if cfg.TEST.AUG.ENABLED:
+            results.update(Trainer.test_with_tta(cfg, model))
+            if comm.is_main_process():
+                print_csv_format(results)
+        if comm.is_main_process():
+            verify_results(cfg, results)
+        return results
+
+    trainer = Trainer(cfg)
+    trainer.resume_or_load(resume=args.resume)
+    if cfg.TEST.AUG.ENABLED:
+        evaluate = functools.partial(trainer.test_with_tta, cfg, trainer.model)
+        trainer.register_hooks([hooks.EvalHook(0, evaluate)])
+    return trainer.train()
+
+
+if __name__ == "__main__":
+    arguments = default_argument_parser().parse_args()
+    launch(
+        main,
+        arguments.num_gpus,
+        num_machines=arguments.num_machines,
+        machine_rank=arguments.machine_rank,
+        dist_url=arguments.dist_url,
+        args=(arguments,),
+    )
