@@ -17,6 +17,7 @@ from detectron2.engine import (
     launch,
 )
 from detectron2.evaluation import print_csv_format, verify_results
+from detectron2.utils.logger import setup_logger
 
 from hmor_d2 import add_hmor_config
 from hmor_d2.data import HMORDatasetMapper, build_hmor_train_loader, register_custom_datasets
@@ -59,6 +60,7 @@ def setup(args) -> CfgNode:
     cfg.freeze()
     register_custom_datasets(cfg.DATASETS.CUSTOM)
     default_setup(cfg, args)
+    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="hmor_d2")
     return cfg
 
 

@@ -21,6 +21,10 @@ def add_hmor_config(cfg: CfgNode) -> None:
     # image equally often.  Applied through Detectron2's RepeatFactorTrainingSampler.
     cfg.DATASETS.TRAIN_RATIO = ()
 
+    # On a CPU, run in bfloat16 (autocast) and channels_last: two to three times faster where the
+    # processor has bfloat16 matrix units.  On a GPU use Detectron2's SOLVER.AMP.
+    cfg.MODEL.CPU_BFLOAT16 = False
+
     # Method ------------------------------------------------------------------------------
     cfg.MODEL.HMOR = CfgNode()
     # Joint convention of the model, a name of hmor_d2.skeleton; saved in checkpoints.

@@ -1,6 +1,7 @@
 """The integrated model: a Generalized R-CNN with a global depth map and known cameras."""
 
 import logging
+from contextlib import nullcontext
 
 import torch
 from detectron2.config import configurable
@@ -36,6 +37,7 @@ class HMORRCNN(GeneralizedRCNN):
         depth_map_head: nn.Module,
         skeleton: Skeleton,
         default_fov_deg: float,
+        cpu_bfloat16: bool = False,
         **kwargs,
     ):
         """
@@ -43,6 +45,7 @@ class HMORRCNN(GeneralizedRCNN):
             depth_map_head: see DEPTH_MAP_HEAD_REGISTRY.
             skeleton: the model's joints; its name is saved in checkpoints.
             default_fov_deg: field of view where an image has no intrinsics, degrees.
+            cpu_bfloat16: on a CPU, run in bfloat16 autocast and channels_last.
             kwargs: see GeneralizedRCNN.
         Raises:
             ValueError: for a skeleton without a root joint.
@@ -53,6 +56,9 @@ class HMORRCNN(GeneralizedRCNN):
         self.depth_map_head = depth_map_head
         self.skeleton = skeleton
         self.default_fov_deg = default_fov_deg
+        self.cpu_bfloat16 = cpu_bfloat16
+        if cpu_bfloat16:
+            self.to(memory_format=torch.channels_last)
         self.register_buffer("skeleton_name", _encode(skeleton.name))
 
     @classmethod
@@ -67,6 +73,7 @@ class HMORRCNN(GeneralizedRCNN):
             "depth_map_head": depth_map_head,
             "skeleton": get_skeleton(cfg.MODEL.HMOR.SKELETON),
             "default_fov_deg": cfg.INPUT.DEFAULT_FOV_DEG,
+            "cpu_bfloat16": cfg.MODEL.CPU_BFLOAT16,
             "input_format": cfg.INPUT.FORMAT,
             "vis_period": cfg.VIS_PERIOD,
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
@@ -77,6 +84,15 @@ class HMORRCNN(GeneralizedRCNN):
         """As GeneralizedRCNN.forward: losses in training, detections at test."""
         if not self.training:
             return self.inference(batched_inputs)
+        with self._autocast():
+            return self._losses(batched_inputs)
+
+    def _autocast(self):
+        # On other devices this leaves Detectron2's own mixed precision alone.
+        enabled = self.cpu_bfloat16 and self.device.type == "cpu"
+        return torch.autocast("cpu", torch.bfloat16) if enabled else nullcontext()
+
+    def _losses(self, batched_inputs: list[dict]) -> dict[str, torch.Tensor]:
         images = self.preprocess_image(batched_inputs)
         cameras = self.batch_cameras(batched_inputs, images)
         targets = [x["instances"].to(self.device) for x in batched_inputs]
@@ -108,6 +124,13 @@ class HMORRCNN(GeneralizedRCNN):
         """
         assert not self.training
         images = self.preprocess_image(batched_inputs)
+        with self._autocast():
+            results = self._detect(batched_inputs, images, detected_instances)
+        if do_postprocess:
+            return GeneralizedRCNN._postprocess(results, batched_inputs, images.image_sizes)
+        return results
+
+    def _detect(self, batched_inputs, images, detected_instances) -> list[Instances]:
         features = self.backbone(images.tensor)
         known = {
             "cameras": self.batch_cameras(batched_inputs, images),
@@ -115,13 +138,9 @@ class HMORRCNN(GeneralizedRCNN):
         }
         if detected_instances is None:
             proposals, _ = self.proposal_generator(images, features, None)
-            results, _ = self.roi_heads(images, features, proposals, None, **known)
-        else:
-            detected_instances = [x.to(self.device) for x in detected_instances]
-            results = self.roi_heads.forward_with_given_boxes(features, detected_instances, **known)
-        if do_postprocess:
-            return GeneralizedRCNN._postprocess(results, batched_inputs, images.image_sizes)
-        return results
+            return self.roi_heads(images, features, proposals, None, **known)[0]
+        detected_instances = [x.to(self.device) for x in detected_instances]
+        return self.roi_heads.forward_with_given_boxes(features, detected_instances, **known)
 
     def batch_cameras(self, batched_inputs: list[dict], images: ImageList) -> PinholeCameras:
         """Cameras of a batch: the given intrinsics, or the assumed ones where there are none."""

@@ -1,0 +1,213 @@
+"""Checks of annotations, shared by the dataset loaders and the mapper, and the error they raise.
+
+A broken annotation stops the run with its file, image and field, rather than reach the loss as a
+NaN.  People come in millions: :func:`check_person` is for one person, a few microseconds;
+:func:`stack_field` takes one field of many people to an array and checks it there.
+"""
+
+import gc
+import json
+import math
+import os
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from detectron2.structures import BoxMode
+
+from ..skeleton import Skeleton
+
+__all__ = [
+    "DatasetError",
+    "Where",
+    "check_image_size",
+    "check_intrinsics",
+    "check_person",
+    "field_error",
+    "load_json",
+    "require",
+    "require_path",
+    "stack_field",
+]
+
+_VISIBILITY = frozenset((0, 1, 2))
+
+
+class DatasetError(ValueError):
+    """A dataset's file does not hold what its format promises."""
+
+
+class Where(NamedTuple):
+    """Place of an annotation, for messages; cheap to build, formatted only when needed."""
+
+    file: str
+    image_id: Any = None
+    annotation_id: Any = None
+
+    def __str__(self) -> str:
+        image = "" if self.image_id is None else f", image {self.image_id}"
+        annotation = "" if self.annotation_id is None else f", annotation {self.annotation_id}"
+        return f"{self.file}{image}{annotation}"
+
+
+def field_error(where: Where | str, field: str, found: object, expected: str) -> DatasetError:
+    """The error to raise for a field; ``found`` is a value, shortened, or a description."""
+    found = found if isinstance(found, str) else reprlib.repr(found)
+    return DatasetError(f"{where}: field '{field}': found {found}, expected {expected}")
+
+
+def require_path(path: str, content: str) -> None:
+    """Raise DatasetError, naming DETECTRON2_DATASETS, unless ``path`` exists."""
+    if not os.path.exists(path):
+        root = os.getenv("DETECTRON2_DATASETS", "datasets")
+        raise DatasetError(
+            f"{path}: found nothing there, expected {content}; registered datasets are looked up "
+            f"under DETECTRON2_DATASETS, here '{root}' (see datasets/README.md)"
+        )
+
+
+def load_json(path: str) -> Any:
+    """Parse a JSON file.  Raises DatasetError for a file that is missing or not whole."""
+    # Parsing makes no garbage, yet millions of new lists would set the collector off: half the
+    # time that MuCo's file takes.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        require_path(path, "a JSON file")
+        raise
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: found broken JSON ({error}), expected a whole file") from error
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def require(record: Mapping[str, Any], field: str, where: Where | str) -> Any:
+    """``record[field]``.  Raises DatasetError that lists the fields found where it is absent."""
+    if not isinstance(record, Mapping):
+        raise field_error(where, field, record, "an object with this field")
+    if field not in record:
+        raise field_error(where, field, f"fields {sorted(record)}", "this field")
+    return record[field]
+
+
+def check_image_size(height: Any, width: Any, where: Where | str) -> None:
+    """Raise DatasetError unless height and width are positive integers, in pixels."""
+    for field, value in (("height", height), ("width", width)):
+        if not isinstance(value, int) or value <= 0:
+            raise field_error(where, field, value, "a positive integer")
+
+
+def check_intrinsics(values: Sequence[float], where: Where | str) -> None:
+    """Raise DatasetError unless ``values`` is (fx, fy, cx, cy), finite, focal lengths positive."""
+    try:
+        good = len(values) == 4 and math.isfinite(sum(values)) and min(values[:2]) > 0
+    except TypeError:
+        good = False
+    if not good:
+        expected = "4 finite numbers fx, fy, cx, cy in pixels, fx and fy positive"
+        raise field_error(where, "intrinsics", values, expected)
+
+
+def check_person(annotation: Mapping[str, Any], skeleton: Skeleton, where: Where | str) -> None:
+    """Check one person of a dataset dict, before any image transform.
+
+    ``keypoints``, ``keypoints_cam`` and ``keypoints_cam_valid`` may be absent; a box may not.
+
+    Args:
+        annotation: a person in the format of the dataset dicts.
+        skeleton: the convention that its joints should follow.
+        where: its place, for the message.
+
+    Raises:
+        DatasetError: for a box without 4 finite numbers or of no size, another number of joints
+            than the skeleton's, coordinates that are not finite, visibility not 0, 1 or 2.
+    """
+    box = require(annotation, "bbox", where)
+    mode = require(annotation, "bbox_mode", where)
+    if not _is_box(box, mode):
+        raise field_error(where, "bbox", box, f"4 finite numbers of positive size, {mode}")
+    joints = skeleton.num_joints
+    keypoints = annotation.get("keypoints")
+    if keypoints is not None:
+        if len(keypoints) != 3 * joints:
+            expected = f"{3 * joints} for '{skeleton.name}'"
+            raise field_error(where, "keypoints", f"{len(keypoints)} numbers", expected)
+        if not _is_finite(keypoints):
+            raise field_error(where, "keypoints", keypoints, "finite numbers")
+        if not _VISIBILITY.issuperset(keypoints[2::3]):
+            raise field_error(where, "keypoints", keypoints[2::3], "visibility of 0, 1 or 2")
+    for field, shape in (("keypoints_cam", (joints, 3)), ("keypoints_cam_valid", (joints,))):
+        values = annotation.get(field)
+        if values is None:
+            continue
+        values = np.asarray(values)
+        if values.shape != shape:
+            expected = f"{shape} for '{skeleton.name}'"
+            raise field_error(where, field, f"shape {values.shape}", expected)
+        # A sum is finite only if every term is, and costs less than isfinite of each.
+        numbers = values.dtype.kind in "fiu" and math.isfinite(values.sum())
+        if field == "keypoints_cam" and not numbers:
+            raise field_error(where, field, values, "finite numbers")
+
+
+def _is_finite(values: Sequence[float]) -> bool:
+    try:
+        return math.isfinite(sum(values))
+    except TypeError:
+        return False
+
+
+def _is_box(box: Sequence[float], mode: BoxMode) -> bool:
+    if len(box) != 4 or not _is_finite(box):
+        return False
+    if mode == BoxMode.XYWH_ABS:
+        return box[2] > 0 and box[3] > 0
+    return mode == BoxMode.XYXY_ABS and box[2] > box[0] and box[3] > box[1]
+
+
+def stack_field(
+    records: Sequence[Mapping[str, Any]],
+    field: str,
+    shape: tuple[int, ...],
+    where: Callable[[int], Where],
+) -> np.ndarray:
+    """One field of N records as an array.
+
+    Args:
+        records: N mappings.
+        field: the key, whose value is nested lists of numbers.
+        shape: that every value should have.
+        where: gives the place of record i; called for a bad one alone.
+
+    Returns:
+        (N, *shape) float64, finite.
+
+    Raises:
+        DatasetError: names the first record that lacks the field, has another shape, or holds a
+            number that is not finite.
+    """
+    if not records:
+        return np.zeros((0, *shape))
+    try:
+        stacked = np.asarray([record[field] for record in records], dtype=np.float64)
+    except (KeyError, TypeError, ValueError):
+        stacked = None
+    if stacked is not None and stacked.shape[1:] == shape and np.isfinite(stacked).all():
+        return stacked
+    # Something is wrong: look for it one record at a time.
+    for i, record in enumerate(records):
+        value = require(record, field, where(i))
+        try:
+            array = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise field_error(where(i), field, value, f"numbers of shape {shape}") from None
+        if array.shape != shape:
+            raise field_error(where(i), field, f"shape {array.shape}", f"shape {shape}")
+        if not np.isfinite(array).all():
+            raise field_error(where(i), field, value, "finite numbers")
+    raise AssertionError(f"field '{field}' stacks badly, yet every record is right")
