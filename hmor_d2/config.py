@@ -32,7 +32,7 @@ def add_hmor_config(cfg: CfgNode) -> None:
     # Weight of L_HMOR (eq. 18).  0 switches the loss off.
     cfg.MODEL.HMOR.LOSS_WEIGHT = 1.0
     # Levels of ordinal relations: any of "instance", "part", "joint" (Table 4 a).
-    cfg.MODEL.HMOR.LEVELS = ("instance", "part", "joint")
+    cfg.MODEL.HMOR.LEVELS = ["instance", "part", "joint"]
     # Weight of each level in L_HMOR (eq. 9 has one for all).
     cfg.MODEL.HMOR.INSTANCE_WEIGHT = 1.0
     cfg.MODEL.HMOR.PART_WEIGHT = 1.0
