@@ -10,7 +10,7 @@ DEMO := output/demo
 setup: $(READY)
 
 $(READY): requirements.txt setup.py tools/install_detectron2.py
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python tools/install_detectron2.py

@@ -15,7 +15,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["hmor_d2", "hmor_d2.*"]),
-    package_data={"hmor_d2.model_zoo": ["*.pth"]},
+    package_data={"hmor_d2.model_zoo": ["*.pth", "README.md", "LICENSE.*"]},
     # Detectron2 is left out on purpose: users have their own build of it (see README.md).
     install_requires=[
         "torch>=2.0",

@@ -16,13 +16,14 @@ from detectron2.engine import (
     hooks,
     launch,
 )
-from detectron2.evaluation import print_csv_format, verify_results
+from detectron2.evaluation import verify_results
 from detectron2.utils.logger import setup_logger
 
 from hmor_d2 import add_hmor_config
 from hmor_d2.data import HMORDatasetMapper, build_hmor_train_loader, register_custom_datasets
 from hmor_d2.evaluation import build_evaluator
 from hmor_d2.modeling import HMORRCNNWithTTA
+from hmor_d2.solver import build_hmor_optimizer
 
 logger = logging.getLogger("detectron2")
 
@@ -40,6 +41,10 @@ class Trainer(DefaultTrainer):
         return build_detection_test_loader(cfg, dataset_name, mapper=mapper)
 
     @classmethod
+    def build_optimizer(cls, cfg, model):
+        return build_hmor_optimizer(cfg, model)
+
+    @classmethod
     def build_evaluator(cls, cfg, dataset_name):
         return build_evaluator(cfg, dataset_name)
 
@@ -47,7 +52,8 @@ class Trainer(DefaultTrainer):
     def test_with_tta(cls, cfg, model) -> OrderedDict:
         """Evaluate with the flip test; results get the suffix ``_TTA``."""
         logger.info("Evaluating with test-time augmentation ...")
-        results = cls.test(cfg, HMORRCNNWithTTA(cfg, model))
+        evaluators = [build_evaluator(cfg, name, "inference_TTA") for name in cfg.DATASETS.TEST]
+        results = cls.test(cfg, HMORRCNNWithTTA(cfg, model), evaluators)
         return OrderedDict((f"{name}_TTA", value) for name, value in results.items())
 
 
@@ -74,8 +80,6 @@ def main(args) -> OrderedDict:
         results = Trainer.test(cfg, model)
         if cfg.TEST.AUG.ENABLED:
             results.update(Trainer.test_with_tta(cfg, model))
-            if comm.is_main_process():
-                print_csv_format(results)
         if comm.is_main_process():
             verify_results(cfg, results)
         return results

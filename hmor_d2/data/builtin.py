@@ -13,7 +13,7 @@ from typing import Any
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from ..skeleton import Skeleton, get_skeleton
+from ..skeleton import Skeleton, available_skeletons, get_skeleton
 from .annotations import DatasetError
 from .datasets import load_coco_keypoints, load_muco_json, load_panoptic
 
@@ -169,17 +169,20 @@ def _register(
             f"dataset '{name}' is registered already: {registered}; found now: {arguments}"
         )
     DatasetCatalog.register(name, functools.partial(load, **arguments))
-    MetadataCatalog.get(name).set(
-        thing_classes=["person"],
-        joint_set=skeleton.name,
-        keypoint_names=skeleton.joint_names,
-        keypoint_flip_map=[
+    MetadataCatalog.get(name).set(**_skeleton_metadata(skeleton), **metadata)
+    _REGISTERED[name] = (load, arguments)
+
+
+def _skeleton_metadata(skeleton: Skeleton) -> dict[str, Any]:
+    return {
+        "thing_classes": ["person"],
+        "joint_set": skeleton.name,
+        "keypoint_names": skeleton.joint_names,
+        "keypoint_flip_map": [
             (skeleton.joint_names[b], skeleton.joint_names[a]) for a, b in skeleton.flip_pairs
         ],
-        keypoint_connection_rules=_connection_rules(skeleton),
-        **metadata,
-    )
-    _REGISTERED[name] = (load, arguments)
+        "keypoint_connection_rules": _connection_rules(skeleton),
+    }
 
 
 def _frozen(value: Any) -> Any:
@@ -221,4 +224,11 @@ def _register_all(root: str) -> None:
     )
 
 
+def _register_skeletons() -> None:
+    """Metadata ``hmor_<skeleton>`` to draw a model's output with: its joints, not a dataset's."""
+    for name in available_skeletons():
+        MetadataCatalog.get(f"hmor_{name}").set(**_skeleton_metadata(get_skeleton(name)))
+
+
 _register_all(_datasets_root())
+_register_skeletons()

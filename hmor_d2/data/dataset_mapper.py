@@ -1,5 +1,7 @@
 """Turns a dataset dict into a model input: image, intrinsics and targets, transformed alike."""
 
+import logging
+
 import cv2
 import numpy as np
 import torch
@@ -7,12 +9,16 @@ from detectron2.config import configurable
 from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
 from detectron2.structures import Boxes, BoxMode, Instances, Keypoints
+from detectron2.utils.logger import log_every_n
 
-from ..skeleton import JointMapping, Skeleton, get_skeleton
+from ..skeleton import JointMapping, Skeleton, available_skeletons, get_skeleton
 from ..structures import PinholeCameras, Poses3D
-from .annotations import DatasetError, check_intrinsics, check_person
+from .annotations import DatasetError, check_intrinsics, check_person, field_error
 
 __all__ = ["HMORDatasetMapper"]
+
+# Pixels after resizing: the depth of a person of whom less is in the image would be a guess.
+_MIN_BOX_SIDE = 4.0
 
 
 class HMORDatasetMapper:
@@ -24,7 +30,8 @@ class HMORDatasetMapper:
        gt_classes, gt_keypoints and gt_poses (all joints invalid for 2D data).
 
     ``intrinsics`` of the result belong to the resized image; images without them have none.
-    A plain Detectron2 COCO-keypoint dict goes through as 2D data.
+    A plain Detectron2 COCO-keypoint dict goes through as 2D data.  Left out are crowds, people
+    whose box has no size (logged), and in training those with less than 4 pixels in the image.
     """
 
     @configurable
@@ -90,7 +97,7 @@ class HMORDatasetMapper:
         cameras, mirrored = cameras.transformed(transforms.apply_coords)
         if intrinsics is not None:
             result["intrinsics"] = cameras.tensor[0].float()
-        if self.is_train and "annotations" in dataset_dict:
+        if self.is_train:
             result["instances"] = self._instances(
                 dataset_dict, transforms, image.shape[:2], bool(mirrored[0])
             )
@@ -103,23 +110,27 @@ class HMORDatasetMapper:
             utils.check_image_size(result, image)
         except (OSError, SyntaxError, utils.SizeMismatchError) as error:
             raise DatasetError(f"{where}: cannot use the image: {error}") from error
-        intrinsics = dataset_dict.get("intrinsics")
+        intrinsics, distortion = dataset_dict.get("intrinsics"), dataset_dict.get("distortion")
         if intrinsics is not None:
             check_intrinsics(intrinsics, where)
-        if dataset_dict.get("distortion") is None:
+        if distortion is None:
             return image
         if intrinsics is None:
             raise DatasetError(f"{where}: field 'distortion' needs 'intrinsics'")
+        if len(distortion) != 5 or not np.isfinite(distortion).all():
+            expected = "5 finite numbers k1, k2, p1, p2, k3"
+            raise field_error(where, "distortion", distortion, expected)
         fx, fy, cx, cy = intrinsics
         # OpenCV counts pixels by index: the principal point is half a pixel less there.
         matrix = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]])
-        return cv2.undistort(image, matrix, np.asarray(dataset_dict["distortion"], np.float64))
+        return cv2.undistort(image, matrix, np.asarray(distortion, np.float64))
 
     def _joint_set(self, dataset_dict: dict) -> str:
         """The dict's joint order; 3D annotations without one are in the model's skeleton."""
         if "joint_set" in dataset_dict:
             return dataset_dict["joint_set"]
-        has_3d = any("keypoints_cam" in a for a in dataset_dict["annotations"])
+        people = dataset_dict.get("annotations", [])
+        has_3d = any(a.get("keypoints_cam") is not None for a in people)
         return self.skeleton.name if has_3d else self.default_joint_set
 
     def _instances(
@@ -130,11 +141,19 @@ class HMORDatasetMapper:
         mirrored: bool,
     ) -> Instances:
         joint_set = self._joint_set(dataset_dict)
-        source = get_skeleton(joint_set)
         where = f"{dataset_dict['file_name']}, image {dataset_dict.get('image_id')}"
-        people = [a for a in dataset_dict["annotations"] if a.get("iscrowd", 0) == 0]
+        if joint_set not in available_skeletons():
+            raise field_error(where, "joint_set", joint_set, f"one of {available_skeletons()}")
+        source = get_skeleton(joint_set)
+        people = [
+            a
+            for a in dataset_dict.get("annotations", [])
+            if a.get("iscrowd", 0) == 0 and not self._is_empty(a, where)
+        ]
         for i, annotation in enumerate(people):
             check_person(annotation, source, f"{where}, person {i}")
+            if annotation.get("category_id", 0) != 0:
+                raise field_error(where, "category_id", annotation["category_id"], "0, a person")
 
         count, joints = len(people), source.num_joints
         boxes = np.zeros((count, 4))
@@ -145,11 +164,15 @@ class HMORDatasetMapper:
             boxes[i] = BoxMode.convert(
                 list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYXY_ABS
             )
-            if "keypoints" in annotation:
+            if annotation.get("keypoints") is not None:
                 keypoints[i] = np.reshape(annotation["keypoints"], (joints, 3))
-            if "keypoints_cam" in annotation:
+            if annotation.get("keypoints_cam") is not None:
                 poses[i] = annotation["keypoints_cam"]
-                valid[i] = annotation.get("keypoints_cam_valid", True)
+                known = annotation.get("keypoints_cam_valid")
+                valid[i] = True if known is None else known
+        if valid.any() and dataset_dict.get("intrinsics") is None:
+            expected = "fx, fy, cx, cy: 'keypoints_cam' cannot train without the camera"
+            raise field_error(where, "intrinsics", "nothing", expected)
 
         if joint_set not in self._mappings:
             self._mappings[joint_set] = source.mapping_to(self.skeleton)
@@ -169,9 +192,18 @@ class HMORDatasetMapper:
         instances = Instances(image_size)
         instances.gt_boxes = Boxes(transforms.apply_box(boxes).reshape(-1, 4))
         instances.gt_boxes.clip(image_size)
-        instances.gt_classes = torch.tensor(
-            [a.get("category_id", 0) for a in people], dtype=torch.int64
-        )
+        instances.gt_classes = torch.zeros(count, dtype=torch.int64)
         instances.gt_keypoints = Keypoints(keypoints)
         instances.gt_poses = poses
-        return instances[instances.gt_boxes.nonempty(threshold=1e-5)]
+        return instances[instances.gt_boxes.nonempty(threshold=_MIN_BOX_SIDE)]
+
+    def _is_empty(self, annotation: dict, where: str) -> bool:
+        """A finite box of no size, as a person of COCO has: left out, as Detectron2 does."""
+        box = annotation.get("bbox")
+        if box is None or len(box) != 4 or not np.isfinite(box).all():
+            return False  # for check_person to complain about
+        x0, y0, x1, y1 = BoxMode.convert(list(box), annotation["bbox_mode"], BoxMode.XYXY_ABS)
+        if x1 > x0 and y1 > y0:
+            return False
+        log_every_n(logging.WARNING, f"{where}: a person whose box has no size is left out", n=1000)
+        return True

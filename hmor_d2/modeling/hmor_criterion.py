@@ -73,7 +73,11 @@ class HMORCriterion:
         }
 
     def __call__(
-        self, poses: torch.Tensor, pixels: torch.Tensor, people: TrainingPeople
+        self,
+        poses: torch.Tensor,
+        pixels: torch.Tensor,
+        people: TrainingPeople,
+        reachable: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
         """Losses of a batch.
 
@@ -81,6 +85,8 @@ class HMORCriterion:
             poses: (N, J, 3) predicted absolute poses of the RoIs in mm.
             pixels: (N, J, 2) predicted joints in pixels.
             people: the RoIs with their ground truth.
+            reachable: (N, J) bool, joints inside the RoI and the depth range.  Others have no
+                relations: no output of the PoseHead could put them right.
 
         Returns:
             weighted losses; an empty dict where all weights are zero.
@@ -88,18 +94,19 @@ class HMORCriterion:
         shape = (len(people.box_counts), people.people_per_image)
         best, found = best_per_person(people.iou, people.image_index, people.person_index, shape)
         gt = people.poses.tensor[best]
-        valid = people.poses.valid[best] & found[..., None]
+        reachable = reachable[best] & found[..., None]
+        valid = people.poses.valid[best] & reachable
         losses = {}
         if self.abs_pose_loss_weight > 0:
             loss = absolute_pose_l1_loss(poses[best], gt, valid, self.unit_mm)
             losses["loss_abs_pose"] = self.abs_pose_loss_weight * loss
         if self.loss_weight > 0 and self.levels:
-            losses.update(self._ordinal(poses, pixels, people, best, found, gt, valid))
+            losses.update(self._ordinal(poses, pixels, people, best, gt, valid, reachable))
         return losses
 
-    def _ordinal(self, poses, pixels, people, best, found, gt, valid):
+    def _ordinal(self, poses, pixels, people, best, gt, valid, reachable):
         # People with 2D annotations alone are ordered by the angles of their parts in the image.
-        only_2d = found & ~valid.any(dim=-1)
+        only_2d = ~people.poses.valid[best].any(dim=-1, keepdim=True)
         boxes = people.boxes[best]
         normals = sample_view_normals(
             self.num_virtual_views,
@@ -118,7 +125,7 @@ class HMORCriterion:
             unit_mm=self.unit_mm,
             pred_2d=pixels[best],
             gt_2d=people.pixels[best],
-            valid_2d=people.visible[best] & only_2d[..., None],
+            valid_2d=reachable & only_2d,
             box_areas=(boxes[..., 2:] - boxes[..., :2]).prod(dim=-1),
             max_pairs=self.max_pairs,
         )

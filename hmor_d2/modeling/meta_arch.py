@@ -126,6 +126,9 @@ class HMORRCNN(GeneralizedRCNN):
         images = self.preprocess_image(batched_inputs)
         with self._autocast():
             results = self._detect(batched_inputs, images, detected_instances)
+        for instances in results:
+            if instances.has("scores"):
+                instances.scores = instances.scores.float()  # bfloat16 has no numpy type
         if do_postprocess:
             return GeneralizedRCNN._postprocess(results, batched_inputs, images.image_sizes)
         return results
@@ -143,12 +146,22 @@ class HMORRCNN(GeneralizedRCNN):
         return self.roi_heads.forward_with_given_boxes(features, detected_instances, **known)
 
     def batch_cameras(self, batched_inputs: list[dict], images: ImageList) -> PinholeCameras:
-        """Cameras of a batch: the given intrinsics, or the assumed ones where there are none."""
+        """Cameras of a batch: the given intrinsics, or the assumed ones where there are none.
+
+        Raises:
+            ValueError: for intrinsics that are not 4 finite numbers with positive focal lengths.
+        """
         cameras = PinholeCameras.from_fov(images.image_sizes, self.default_fov_deg).tensor
         known = [x.get("intrinsics") is not None for x in batched_inputs]
         for i, x in enumerate(batched_inputs):
             if known[i]:
-                cameras[i] = torch.as_tensor(x["intrinsics"], dtype=cameras.dtype)
+                given = torch.as_tensor(x["intrinsics"], dtype=cameras.dtype).cpu()
+                if given.shape != (4,) or not given.isfinite().all() or given[:2].min() <= 0:
+                    raise ValueError(
+                        f"image {x.get('file_name', i)}: field 'intrinsics': found {given}, "
+                        "expected 4 finite numbers fx, fy, cx, cy in pixels, fx and fy positive"
+                    )
+                cameras[i] = given
         if not self.training and not all(known):
             log_first_n(
                 logging.WARNING,

@@ -68,6 +68,7 @@ class HeatmapPoseHead(nn.Module):
         deconv_dim: int,
         depth_bins: int,
         norm: str,
+        logit_scale: float,
         loss_weight: float,
     ):
         """
@@ -78,12 +79,14 @@ class HeatmapPoseHead(nn.Module):
             deconv_dim: channels after the transposed convolution, which doubles the resolution.
             depth_bins: D, heatmap bins along depth.
             norm: see ``detectron2.layers.get_norm``.
+            logit_scale: factor from the last convolution's output to the heatmaps' logits.
             loss_weight: weight of L_pose.
         """
         super().__init__()
         channels = input_shape.channels
         self.num_joints = num_joints
         self.depth_bins = depth_bins
+        self.logit_scale = logit_scale
         self.loss_weight = loss_weight
         self.blocks = nn.Sequential(
             *(
@@ -111,13 +114,15 @@ class HeatmapPoseHead(nn.Module):
             "deconv_dim": head.DECONV_DIM,
             "depth_bins": head.DEPTH_BINS,
             "norm": head.NORM,
+            "logit_scale": head.LOGIT_SCALE,
             "loss_weight": head.LOSS_WEIGHT,
         }
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map (N, C, H, W) RoI features to coordinates and scores, see :func:`soft_argmax_3d`."""
         x = F.relu(self.deconv_norm(self.deconv(self.blocks(x))))
-        return soft_argmax_3d(self.predictor(x).unflatten(1, (self.num_joints, self.depth_bins)))
+        logits = self.logit_scale * self.predictor(x)
+        return soft_argmax_3d(logits.unflatten(1, (self.num_joints, self.depth_bins)))
 
     def losses(
         self,

@@ -73,6 +73,8 @@ class HMORROIHeads(StandardROIHeads):
 
     @classmethod
     def from_config(cls, cfg, input_shape):
+        if cfg.MODEL.MASK_ON or cfg.MODEL.KEYPOINT_ON:
+            raise ValueError("HMORROIHeads has no use for MODEL.MASK_ON or MODEL.KEYPOINT_ON")
         ret = super().from_config(cfg, input_shape)
         head = cfg.MODEL.ROI_POSE_HEAD
         in_features = cfg.MODEL.ROI_HEADS.IN_FEATURES
@@ -171,12 +173,13 @@ class HMORROIHeads(StandardROIHeads):
         )
         x = self._pool(features, [x.pred_boxes for x in instances])
         coordinates, scores = self.pose_head(x)
-        pixels, relative_depth = decode_roi_poses(coordinates, boxes, self.depth_range_mm)
+        pixels, relative_depth = self._decode(coordinates, boxes)
         roots = pixels[:, self.skeleton.root_index]
         *_, root_depth = self._root_depths(x, boxes, roots, image_index, cameras, depth_map)
-        # Nobody stands behind the camera: an untrained map may say so.
+        # Nothing seen is behind the camera, whatever an untrained map may say.
         root_depth = root_depth.clamp(min=1.0)
-        poses = cameras[image_index].unproject(pixels, relative_depth + root_depth[:, None])
+        depth = (relative_depth + root_depth[:, None]).clamp(min=1.0)
+        poses = cameras[image_index].unproject(pixels, depth)
         fields = {
             "pred_keypoints": torch.cat((pixels, scores.unsqueeze(-1)), dim=-1),
             "pred_keypoints_cam": poses,
@@ -188,7 +191,17 @@ class HMORROIHeads(StandardROIHeads):
         return instances
 
     def _pool(self, features, boxes):
-        return self.pose_pooler([features[f] for f in self.pose_in_features], boxes)
+        # In float32 under autocast too: RoIAlign rounds the boxes to the type of the features.
+        return self.pose_pooler([features[f].float() for f in self.pose_in_features], boxes)
+
+    def _forward_box(self, features, proposals):
+        return super()._forward_box({f: x.float() for f, x in features.items()}, proposals)
+
+    def _decode(self, coordinates, boxes):
+        """Joints in pixels, and depths relative to the predicted root, which is at exactly 0."""
+        pixels, depth = decode_roi_poses(coordinates, boxes, self.depth_range_mm)
+        root = self.skeleton.root_index
+        return pixels, depth - depth[:, root : root + 1]
 
     def _root_depths(self, x, boxes, roots, image_index, cameras, depth_map):
         """Equivalent initial depth (eq. 15), residual, and root depth in mm (eq. 17)."""
@@ -214,7 +227,7 @@ class HMORROIHeads(StandardROIHeads):
             coordinates, target, valid_uv, valid_uv & relative.valid & in_range
         )
 
-        pixels, relative_depth = decode_roi_poses(coordinates, people.boxes, self.depth_range_mm)
+        pixels, relative_depth = self._decode(coordinates, people.boxes)
         # The depth is read at the annotated root, or at the nearest place of the RoI, as at test.
         roots = torch.where(
             people.visible[:, root, None], people.pixels[:, root], pixels[:, root].detach()
@@ -227,11 +240,10 @@ class HMORROIHeads(StandardROIHeads):
         if self.depth_head is not None:
             normalized = people.poses.tensor[:, root, 2] / batch_cameras.mean_focal  # eq. 12
             target_depth = normalized * equivalent_depth_scale(people.boxes, self.roi_area)
+            depth_known = people.poses.valid[:, root] & (people.poses.tensor[:, root, 2] > 0)
             losses.update(
-                self.depth_head.losses(
-                    residual, initial.detach(), target_depth, people.poses.valid[:, root]
-                )
+                self.depth_head.losses(residual, initial.detach(), target_depth, depth_known)
             )
         poses = batch_cameras.unproject(pixels, relative_depth + root_depth[:, None])
-        losses.update(self.criterion(poses, pixels, people))
+        losses.update(self.criterion(poses, pixels, people, valid_uv))
         return losses

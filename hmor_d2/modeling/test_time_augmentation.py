@@ -22,7 +22,7 @@ class HMORDatasetMapperTTA(DatasetMapperTTA):
             return augmented
         # The transforms begin at the original image, the intrinsics belong to the input image.
         scale = np.array([dataset_dict["width"] / width, dataset_dict["height"] / height])
-        cameras = PinholeCameras(torch.as_tensor(dataset_dict["intrinsics"]).reshape(1, 4))
+        cameras = _camera(dataset_dict["intrinsics"])
         cameras, _ = cameras.transformed(lambda points: points * scale)
         for version in augmented:
             moved, _ = cameras.transformed(version["transforms"].apply_coords)
@@ -59,7 +59,7 @@ class HMORRCNNWithTTA(GeneralizedRCNNWithTTA):
         if input.get("intrinsics") is None:
             return PinholeCameras.from_fov([(height, width)], self.model.default_fov_deg)
         scale = np.array([width / input["image"].shape[2], height / input["image"].shape[1]])
-        camera = PinholeCameras(torch.as_tensor(input["intrinsics"]).reshape(1, 4))
+        camera = _camera(input["intrinsics"])
         return camera.transformed(lambda points: points * scale)[0]
 
     def _average_poses(
@@ -84,6 +84,10 @@ class HMORRCNNWithTTA(GeneralizedRCNNWithTTA):
         camera = camera.to(depth.device)[torch.zeros(len(depth), dtype=torch.long)]
         merged.pred_keypoints_cam = camera.unproject(merged.pred_keypoints[..., :2], depth)
         merged.pred_root_depth = torch.stack(roots).mean(dim=0)
+
+
+def _camera(intrinsics) -> PinholeCameras:
+    return PinholeCameras(torch.as_tensor(intrinsics, dtype=torch.float32).reshape(1, 4))
 
 
 def _is_mirrored(transform) -> bool:

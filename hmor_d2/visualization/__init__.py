@@ -4,19 +4,20 @@
 imported when they are first used.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from .overlay import draw_poses, person_colour
 
 if TYPE_CHECKING:
-    from .scene3d import draw_panel, draw_scene
+    from .panel import draw_panel
+    from .scene3d import draw_scene
 
 __all__ = ["draw_panel", "draw_poses", "draw_scene", "person_colour"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("draw_panel", "draw_scene"):
-        from . import scene3d
-
-        return getattr(scene3d, name)
+    modules = {"draw_panel": "panel", "draw_scene": "scene3d"}
+    if name in modules:
+        return getattr(importlib.import_module(f".{modules[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,9 +20,9 @@ from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
 from ..skeleton import Skeleton
-from .overlay import draw_poses, drawn_limbs, limb_colour, person_colour
+from .overlay import drawn_limbs, limb_colour, person_colour
 
-__all__ = ["draw_panel", "draw_scene"]
+__all__ = ["draw_scene", "save_picture"]
 
 _INK, _GRID, _SEEN = "#30363d", "#c3ccd6", "#edf2f8"
 _CAMERA_DEPTH = 0.7  # metres from the drawn camera to the drawn picture
@@ -92,46 +92,11 @@ def draw_scene(
         FigureCanvasAgg(figure)
     _draw_space(figures[0], people, edges, low, high, image)
     _draw_map(figures[1], people, edges, low, high)
-    return _save(np.hstack([_rasterise(figure) for figure in figures]), path)
+    return save_picture(np.hstack([_rasterise(figure) for figure in figures]), path)
 
 
-def draw_panel(
-    image_bgr: np.ndarray,
-    boxes: np.ndarray | None,
-    keypoints: np.ndarray,
-    poses_cam: np.ndarray,
-    skeleton: Skeleton,
-    *,
-    intrinsics: Sequence[float],
-    scores: np.ndarray | None = None,
-    root_depth: np.ndarray | None = None,
-    valid: np.ndarray | None = None,
-    path: str | Path | None = None,
-    height_px: int = 640,
-) -> np.ndarray:
-    """The picture with 2D poses, the view in space and the map from above, side by side.
-
-    Arguments are those of :func:`draw_poses` and :func:`draw_scene`; very wide pictures are
-    fitted into a frame of 3:2.
-
-    Returns:
-        (height_px, W, 3) uint8, RGB.
-    """
-    style = {"root_depth": root_depth, "scores": scores}
-    overlay = draw_poses(image_bgr, boxes, keypoints, skeleton, **style)
-    height, width = image_bgr.shape[:2]
-    zoom = min(height_px / height, 1.5 * height_px / width)
-    size = max(1, round(width * zoom)), max(1, round(height * zoom))
-    photo = np.full((height_px, size[0], 3), 255, np.uint8)
-    top = (height_px - size[1]) // 2
-    method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
-    photo[top : top + size[1]] = cv2.resize(overlay, size, interpolation=method)[..., ::-1]
-    camera = {"intrinsics": intrinsics, "image_size": (height, width), "image": image_bgr}
-    scene = draw_scene(poses_cam, skeleton, **camera, valid=valid, height_px=height_px)
-    return _save(np.hstack([photo, scene]), path)
-
-
-def _save(picture: np.ndarray, path: str | Path | None) -> np.ndarray:
+def save_picture(picture: np.ndarray, path: str | Path | None) -> np.ndarray:
+    """Write an RGB picture where there is a path, and return it.  Raises OSError if it fails."""
     if path is not None and not cv2.imwrite(str(path), picture[..., ::-1]):
         raise OSError(f"cannot write {path}")
     return picture

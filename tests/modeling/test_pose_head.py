@@ -56,6 +56,7 @@ def test_head_shapes_and_half_precision():
         deconv_dim=12,
         depth_bins=28,
         norm="BN",
+        logit_scale=1.0,
         loss_weight=1.0,
     )
     with torch.autocast("cpu", torch.bfloat16):

@@ -1,0 +1,51 @@
+"""The optimiser: Detectron2's parameter groups, SGD or AdamW, gradients clipped as a whole."""
+
+import itertools
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.solver.build import get_default_optimizer_params
+
+__all__ = ["build_hmor_optimizer"]
+
+_OPTIMIZERS = {"SGD": torch.optim.SGD, "AdamW": torch.optim.AdamW}
+
+
+def build_hmor_optimizer(cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Optimizer:
+    """Build the optimiser named by SOLVER.OPTIMIZER.
+
+    SOLVER.CLIP_GRADIENTS clips the norm of all gradients together (its CLIP_TYPE is not used);
+    Detectron2's own clips every tensor by itself, which lets a diverging step pass.
+
+    Raises:
+        ValueError: for an optimiser that is neither "SGD" nor "AdamW".
+    """
+    solver = cfg.SOLVER
+    if solver.OPTIMIZER not in _OPTIMIZERS:
+        known = sorted(_OPTIMIZERS)
+        raise ValueError(f"SOLVER.OPTIMIZER is '{solver.OPTIMIZER}', expected one of {known}")
+    parameters = get_default_optimizer_params(
+        model,
+        base_lr=solver.BASE_LR,
+        weight_decay_norm=solver.WEIGHT_DECAY_NORM,
+        bias_lr_factor=solver.BIAS_LR_FACTOR,
+        weight_decay_bias=solver.WEIGHT_DECAY_BIAS,
+    )
+    options = {"lr": solver.BASE_LR, "weight_decay": solver.WEIGHT_DECAY}
+    if solver.OPTIMIZER == "SGD":
+        options.update(momentum=solver.MOMENTUM, nesterov=solver.NESTEROV)
+    kind = _OPTIMIZERS[solver.OPTIMIZER]
+    if solver.CLIP_GRADIENTS.ENABLED:
+        kind = _clipped(kind, solver.CLIP_GRADIENTS.CLIP_VALUE, solver.CLIP_GRADIENTS.NORM_TYPE)
+    return kind(parameters, **options)
+
+
+def _clipped(
+    kind: type[torch.optim.Optimizer], max_norm: float, norm_type: float
+) -> type[torch.optim.Optimizer]:
+    def step(self, closure=None):
+        parameters = itertools.chain(*(group["params"] for group in self.param_groups))
+        torch.nn.utils.clip_grad_norm_(list(parameters), max_norm, norm_type)
+        return kind.step(self, closure)
+
+    return type(f"{kind.__name__}WithGradientClipping", (kind,), {"step": step})
