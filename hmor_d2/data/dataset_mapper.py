@@ -151,9 +151,10 @@ class HMORDatasetMapper:
             if a.get("iscrowd", 0) == 0 and not self._is_empty(a, where)
         ]
         for i, annotation in enumerate(people):
-            check_person(annotation, source, f"{where}, person {i}")
+            person = f"{where}, person {i}"
+            check_person(annotation, source, person)
             if annotation.get("category_id", 0) != 0:
-                raise field_error(where, "category_id", annotation["category_id"], "0, a person")
+                raise field_error(person, "category_id", annotation["category_id"], "0, a person")
 
         count, joints = len(people), source.num_joints
         boxes = np.zeros((count, 4))

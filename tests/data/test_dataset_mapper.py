@@ -221,6 +221,10 @@ def broken(record, **changes):
         ({"keypoints_cam": np.full((17, 3), np.nan, np.float32)}, "keypoints_cam"),
         ({"bbox": [0.0, 0.0, float("nan"), 5.0]}, "bbox"),
         ({"width": WIDTH + 1}, "width/height"),
+        ({"intrinsics": None}, "intrinsics"),
+        ({"distortion": [0.1, 0.2]}, "distortion"),
+        ({"distortion": [0.1, 0.2, 0.0, 0.0, float("nan")]}, "distortion"),
+        ({"joint_set": "muco16"}, "joint_set"),
         ({"file_name": "no_such_file.png"}, "no_such_file.png"),
     ],
 )
@@ -230,6 +234,36 @@ def test_bad_input_names_file_image_and_field(image_file, changes, field):
         make_mapper(T.NoOpTransform())(record)
     message = str(error.value)
     assert record["file_name"] in message and "image 7" in message and field in message
+
+
+def test_none_is_absent(image_file):
+    record = make_record(image_file, np.random.default_rng(9))
+    for annotation in record["annotations"][:2]:
+        annotation.update(keypoints_cam=None, keypoints_cam_valid=None)
+    record["annotations"][2].update(keypoints=None, keypoints_cam_valid=None)
+    instances = make_mapper(T.NoOpTransform())(record)["instances"]
+    assert instances.gt_poses.valid.any(dim=1).tolist() == [False, False, True]
+    assert instances.gt_poses.tensor.isfinite().all()
+    assert not instances.gt_keypoints.tensor[2, :, 2].any()
+
+
+def test_a_box_without_size_is_left_out(image_file):
+    record = make_record(image_file, np.random.default_rng(10))
+    record["annotations"][1]["bbox"] = [10.0, 10.0, 5.0, 0.0]
+    assert len(make_mapper(T.NoOpTransform())(record)["instances"]) == 2
+
+
+def test_another_category_is_refused(image_file):
+    record = make_record(image_file, np.random.default_rng(11))
+    record["annotations"][1]["category_id"] = 16
+    with pytest.raises(DatasetError, match=r"image 7, person 1.*category_id.*16"):
+        make_mapper(T.NoOpTransform())(record)
+
+
+def test_an_image_without_annotations_trains_as_background(image_file):
+    record = make_record(image_file, np.random.default_rng(12))
+    del record["annotations"]
+    assert len(make_mapper(T.NoOpTransform())(record)["instances"]) == 0
 
 
 def test_truncated_image_is_named(image_file, tmp_path):

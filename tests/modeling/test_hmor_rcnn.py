@@ -92,6 +92,8 @@ def test_outputs(small_model):
         torch.testing.assert_close(
             projected, instances.pred_keypoints[..., :2], rtol=1e-4, atol=1e-2
         )
+        root_depth = instances.pred_keypoints_cam[:, 14, 2]
+        torch.testing.assert_close(root_depth, instances.pred_root_depth, rtol=1e-5, atol=1e-2)
         # No pose head sees outside its box.
         boxes = instances.pred_boxes.tensor
         assert (instances.pred_keypoints[..., 0] >= boxes[:, None, 0] - 1e-2).all()
@@ -151,6 +153,41 @@ def test_switches_of_the_criterion(small_cfg):
     small_cfg.MODEL.HMOR.LEVELS = ("limb",)
     with pytest.raises(ValueError, match="limb"):
         build_model(small_cfg)
+
+
+@pytest.mark.parametrize(
+    "intrinsics", [1500.0, [1500.0], [0.0, 90.0, 80.0, 60.0], [90.0, float("nan"), 80.0, 60.0]]
+)
+def test_wrong_intrinsics_are_refused(small_model, intrinsics):
+    x = {**make_input(128, 160, 0), "intrinsics": intrinsics, "file_name": "a.jpg"}
+    with pytest.raises(ValueError, match=r"a\.jpg.*intrinsics"):
+        small_model.eval()([x])
+
+
+def test_heads_that_would_be_ignored_are_refused(small_cfg):
+    small_cfg.MODEL.MASK_ON = True
+    with pytest.raises(ValueError, match="MASK_ON"):
+        build_model(small_cfg)
+
+
+def test_bfloat16_on_a_cpu_gives_nearly_the_same(small_cfg, small_model):
+    small_cfg.MODEL.CPU_BFLOAT16 = True
+    half = build_model(small_cfg)
+    half.load_state_dict(small_model.state_dict())
+    x = make_input(128, 160, 0)
+    boxes = torch.tensor([[10.0, 10.0, 90.0, 120.0], [50.0, 20.0, 150.0, 100.0]])
+    people = Instances((128, 160), pred_boxes=Boxes(boxes), pred_classes=torch.zeros(2).long())
+    found = []
+    for model in (small_model, half):
+        model.eval()
+        with torch.no_grad():
+            found.append(model.inference([x], [people], do_postprocess=False)[0])
+            assert model([x])[0]["instances"].scores.dtype == torch.float32
+    for name in ("pred_keypoints", "pred_keypoints_cam"):
+        assert found[1].get(name).dtype == torch.float32
+    torch.testing.assert_close(
+        found[0].pred_keypoints[..., :2], found[1].pred_keypoints[..., :2], rtol=0.05, atol=1.0
+    )
 
 
 def test_checkpoints_carry_the_skeleton(small_cfg, small_model, tmp_path):
