@@ -16,6 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from benchmarks.training_step import training_step_seconds
 from hmor_d2.losses.hmor import hmor_losses_batched
 from hmor_d2.losses.views import sample_view_normals
 from hmor_d2.skeleton import Skeleton, available_skeletons, get_skeleton
@@ -30,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="on the CPU")
     parser.add_argument("--rounds", type=int, default=3, help="alternations of both")
     parser.add_argument("--max-pairs", type=int, default=0, help="sample beyond; 0: all pairs")
+    parser.add_argument(
+        "--training-step",
+        action="store_true",
+        help="also time the full model's training step, at 1333x800 on one image",
+    )
     parser.add_argument("--growth", action="store_true", help="also vary people and views")
 
 
@@ -70,6 +76,13 @@ def run(args: argparse.Namespace) -> None:
             f"   {remark}"
         )
     print(f"\npeak extra memory of hmor_losses_batched: {peak_memory(vectorised, scene[0]):.1f} MB")
+    if args.training_step:
+        step = training_step_seconds(args.people, args.device) * args.images
+        share = statistics.median(times) / step
+        print(
+            f"training step of the R50-FPN model at 1333x800: {step:.1f} s (1 image measured, x "
+            f"{args.images}); hmor_losses_batched is {100 * share:.3f}% of it"
+        )
     if args.growth:
         print_growth(args, skeleton)
 
