@@ -3,12 +3,12 @@
 import torch
 from detectron2.config import configurable
 from detectron2.layers import ShapeSpec
-from detectron2.modeling.backbone.resnet import BottleneckBlock
 from detectron2.utils.registry import Registry
 from torch import nn
 from torch.nn import functional as F
 
 from ..losses import refined_depth_l1_loss
+from .residual_blocks import build_residual_blocks
 
 __all__ = ["DEPTH_HEAD_REGISTRY", "ResidualDepthHead", "build_depth_head"]
 
@@ -54,12 +54,7 @@ class ResidualDepthHead(nn.Module):
         channels = input_shape.channels
         self.unit_mm = unit_mm
         self.loss_weight = loss_weight
-        self.blocks = nn.Sequential(
-            *(
-                BottleneckBlock(channels, channels, bottleneck_channels=block_dim, norm=norm)
-                for _ in range(num_blocks)
-            )
-        )
+        self.blocks = build_residual_blocks(channels, num_blocks, block_dim, norm)
         self.fc = nn.Linear(channels + 1, fc_dim)
         self.predictor = nn.Linear(fc_dim, 1)
         nn.init.kaiming_normal_(self.fc.weight, nonlinearity="relu")

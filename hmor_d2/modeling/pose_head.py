@@ -3,13 +3,13 @@
 import torch
 from detectron2.config import configurable
 from detectron2.layers import Conv2d, ConvTranspose2d, ShapeSpec, get_norm
-from detectron2.modeling.backbone.resnet import BottleneckBlock
 from detectron2.utils.registry import Registry
 from torch import nn
 from torch.nn import functional as F
 
 from ..losses import relative_pose_l1_loss
 from ..skeleton import get_skeleton
+from .residual_blocks import build_residual_blocks
 
 __all__ = ["POSE_HEAD_REGISTRY", "HeatmapPoseHead", "build_pose_head", "soft_argmax_3d"]
 
@@ -88,12 +88,7 @@ class HeatmapPoseHead(nn.Module):
         self.depth_bins = depth_bins
         self.logit_scale = logit_scale
         self.loss_weight = loss_weight
-        self.blocks = nn.Sequential(
-            *(
-                BottleneckBlock(channels, channels, bottleneck_channels=block_dim, norm=norm)
-                for _ in range(num_blocks)
-            )
-        )
+        self.blocks = build_residual_blocks(channels, num_blocks, block_dim, norm)
         self.deconv = ConvTranspose2d(
             channels, deconv_dim, kernel_size=4, stride=2, padding=1, bias=norm == ""
         )
