@@ -86,7 +86,8 @@ def add_hmor_config(cfg: CfgNode) -> None:
     cfg.MODEL.ROI_POSE_HEAD.NORM = "BN"
     # Factor between the last convolution's output and the heatmaps' logits.  It changes no heatmap
     # that can be learnt, but with small learning rates the flat ones of an untrained head are left
-    # several times sooner with 10 to 30.  1 is the paper's.
+    # several times sooner with 10.  With 30, depths collapse onto one bin a joint and stop
+    # learning.  1 is the paper's.
     cfg.MODEL.ROI_POSE_HEAD.LOGIT_SCALE = 1.0
     # Heatmap bins along depth, and the depth range around the root that they span: -R to R mm.
     cfg.MODEL.ROI_POSE_HEAD.DEPTH_BINS = 28
