@@ -31,7 +31,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Generated figures, a short training, its evaluation, and pictures: a few minutes on two cores.
+# Generated figures, a short training, its evaluation, and pictures.
 demo: $(READY)
 	$(BIN)/python datasets/prepare_toy.py --root $(DEMO)/datasets
 	DETECTRON2_DATASETS=$(DEMO)/datasets $(BIN)/python train_net.py \
