@@ -16,6 +16,7 @@ from torch import nn
 from ..skeleton import Skeleton, get_skeleton
 from ..structures import PinholeCameras
 from .depth_map_head import build_depth_map_head
+from .people import image_index_of
 
 __all__ = ["HMORRCNN"]
 
@@ -173,11 +174,8 @@ class HMORRCNN(GeneralizedRCNN):
 
     def _depth_map_losses(self, depth_map, targets, cameras):
         root = self.skeleton.root_index
-        counts = [len(t) for t in targets]
         boxes = torch.cat([t.gt_boxes.tensor for t in targets])
-        image_index = torch.arange(len(counts), device=boxes.device).repeat_interleave(
-            torch.tensor(counts, device=boxes.device)
-        )
+        image_index = image_index_of([len(t) for t in targets], boxes.device)
         roots = torch.cat([t.gt_keypoints.tensor[:, root] for t in targets])
         poses = torch.cat([t.gt_poses.tensor[:, root] for t in targets])
         valid = torch.cat([t.gt_poses.valid[:, root] for t in targets]) & (roots[:, 2] > 0)

@@ -8,7 +8,7 @@ from detectron2.structures.boxes import matched_pairwise_iou
 
 from ..structures import Poses3D
 
-__all__ = ["TrainingPeople", "best_per_person", "sample_training_people"]
+__all__ = ["TrainingPeople", "best_per_person", "image_index_of", "sample_training_people"]
 
 
 @dataclass
@@ -43,6 +43,12 @@ class TrainingPeople:
     def box_list(self) -> list[Boxes]:
         """The RoIs image by image, as Detectron2's poolers take them."""
         return [Boxes(boxes) for boxes in self.boxes.split(self.box_counts)]
+
+
+def image_index_of(counts: list[int], device: torch.device) -> torch.Tensor:
+    """(N,) image of each item of a batch laid flat, from the number of items of each image."""
+    repeats = torch.tensor(counts, device=device)
+    return torch.arange(len(counts), device=device).repeat_interleave(repeats)
 
 
 def best_per_person(
@@ -106,9 +112,7 @@ def sample_training_people(
     return TrainingPeople(
         boxes=boxes.tensor,
         box_counts=counts,
-        image_index=torch.arange(len(counts), device=device).repeat_interleave(
-            torch.tensor(counts, device=device)
-        ),
+        image_index=image_index_of(counts, device),
         person_index=torch.cat([p.gt_person_index for p in people]),
         people_per_image=max(people_counts),
         iou=matched_pairwise_iou(boxes, Boxes.cat([p.gt_boxes for p in people])),

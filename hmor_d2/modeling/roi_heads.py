@@ -18,7 +18,7 @@ from ..structures import (
 )
 from .depth_head import build_depth_head
 from .hmor_criterion import HMORCriterion
-from .people import sample_training_people
+from .people import image_index_of, sample_training_people
 from .pose_head import build_pose_head
 
 __all__ = ["HMORROIHeads"]
@@ -168,9 +168,7 @@ class HMORROIHeads(StandardROIHeads):
         assert not self.training
         counts = [len(x) for x in instances]
         boxes = torch.cat([x.pred_boxes.tensor for x in instances])
-        image_index = torch.arange(len(counts), device=boxes.device).repeat_interleave(
-            torch.tensor(counts, device=boxes.device)
-        )
+        image_index = image_index_of(counts, boxes.device)
         x = self._pool(features, [x.pred_boxes for x in instances])
         coordinates, scores = self.pose_head(x)
         pixels, relative_depth = self._decode(coordinates, boxes)

@@ -16,16 +16,13 @@ class HMORDatasetMapperTTA(DatasetMapperTTA):
 
     def __call__(self, dataset_dict: dict) -> list[dict]:
         """As DatasetMapperTTA; ``intrinsics`` of ``dataset_dict`` are in pixels of its image."""
-        height, width = dataset_dict["image"].shape[1:]
         augmented = super().__call__(dataset_dict)
         if dataset_dict.get("intrinsics") is None:
             return augmented
         # The transforms begin at the original image, the intrinsics belong to the input image.
-        scale = np.array([dataset_dict["width"] / width, dataset_dict["height"] / height])
-        cameras = _camera(dataset_dict["intrinsics"])
-        cameras, _ = cameras.transformed(lambda points: points * scale)
+        camera = _original_camera(dataset_dict)
         for version in augmented:
-            moved, _ = cameras.transformed(version["transforms"].apply_coords)
+            moved, _ = camera.transformed(version["transforms"].apply_coords)
             version["intrinsics"] = moved.tensor[0]
         return augmented
 
@@ -51,16 +48,12 @@ class HMORRCNNWithTTA(GeneralizedRCNNWithTTA):
         merged = self._merge_detections(boxes, scores, classes, size)
         known_boxes = self._rescale_detected_boxes(versions, merged, transforms)
         outputs = self._batch_inference(versions, known_boxes)
-        self._average_poses(merged, outputs, transforms, self._original_camera(input))
-        return {"instances": detector_postprocess(merged, *size)}
-
-    def _original_camera(self, input: dict) -> PinholeCameras:
-        height, width = input["height"], input["width"]
         if input.get("intrinsics") is None:
-            return PinholeCameras.from_fov([(height, width)], self.model.default_fov_deg)
-        scale = np.array([width / input["image"].shape[2], height / input["image"].shape[1]])
-        camera = _camera(input["intrinsics"])
-        return camera.transformed(lambda points: points * scale)[0]
+            camera = PinholeCameras.from_fov([size], self.model.default_fov_deg)
+        else:
+            camera = _original_camera(input)
+        self._average_poses(merged, outputs, transforms, camera)
+        return {"instances": detector_postprocess(merged, *size)}
 
     def _average_poses(
         self, merged: Instances, outputs: list[Instances], transforms, camera: PinholeCameras
@@ -86,8 +79,12 @@ class HMORRCNNWithTTA(GeneralizedRCNNWithTTA):
         merged.pred_root_depth = torch.stack(roots).mean(dim=0)
 
 
-def _camera(intrinsics) -> PinholeCameras:
-    return PinholeCameras(torch.as_tensor(intrinsics, dtype=torch.float32).reshape(1, 4))
+def _original_camera(input: dict) -> PinholeCameras:
+    """The camera of the original image, from the intrinsics of the resized one."""
+    height, width = input["image"].shape[1:]
+    scale = np.array([input["width"] / width, input["height"] / height])
+    intrinsics = torch.as_tensor(input["intrinsics"], dtype=torch.float32).reshape(1, 4)
+    return PinholeCameras(intrinsics).transformed(lambda points: points * scale)[0]
 
 
 def _is_mirrored(transform) -> bool:
