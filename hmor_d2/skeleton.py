@@ -2,8 +2,8 @@
 
 A *skeleton* names the joints of one convention in order.  Two conventions are related through
 their joint names alone: a joint that the source lacks is invalid in the target, never guessed.
-Sources of the orders: MuCo-3DHP and MuPoTS-3D as packaged by Moon et al., COCO, and the CMU
-Panoptic toolbox.  This module needs numpy alone.
+Sources of the orders: MuCo-3DHP, MuPoTS-3D and Human3.6M as packaged by Moon et al., COCO, the CMU
+Panoptic toolbox, and SMPL.  This module needs numpy alone.
 """
 
 import itertools
@@ -147,6 +147,17 @@ _COCO17 = (
     "right_elbow left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle "
     "right_ankle"
 )
+# Human3.6M's Torso, Neck, Nose and Head lie where MuCo's Spine, Thorax, Head and Head_top do.
+_H36M17 = (
+    "pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle spine neck head "
+    "head_top left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist"
+)
+# SMPL's neck, head and spine lie elsewhere than the joints of these names in other sets.
+_SMPL24 = (
+    "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 "
+    "left_toe right_toe smpl_neck left_collar right_collar smpl_head left_shoulder "
+    "right_shoulder left_elbow right_elbow left_wrist right_wrist left_hand right_hand"
+)
 _SKELETONS = {
     skeleton.name: skeleton
     for skeleton in (
@@ -157,6 +168,17 @@ _SKELETONS = {
             "panoptic19",
             _PANOPTIC15.format("nose") + " left_eye left_ear right_eye right_ear",
             ("neck nose", *_ARMS, *_LEGS, "pelvis neck"),
+        ),
+        _define("h36m17", _H36M17, _BODY),
+        _define(
+            "smpl24",
+            _SMPL24,
+            (
+                "smpl_neck smpl_head",
+                *(arm.replace("neck", "smpl_neck") for arm in _ARMS),
+                *_LEGS,
+                "pelvis smpl_neck",
+            ),
         ),
         _define(
             "coco17",
