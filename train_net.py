@@ -3,10 +3,10 @@
 
 import functools
 import logging
+import weakref
 from collections import OrderedDict
 
 import detectron2.utils.comm as comm
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import build_detection_test_loader
 from detectron2.engine import (
@@ -20,6 +20,7 @@ from detectron2.evaluation import verify_results
 from detectron2.utils.logger import setup_logger
 
 from hmor_d2 import add_hmor_config
+from hmor_d2.checkpoint import HMORCheckpointer
 from hmor_d2.data import HMORDatasetMapper, build_hmor_train_loader, register_custom_datasets
 from hmor_d2.evaluation import build_evaluator
 from hmor_d2.modeling import HMORRCNNWithTTA
@@ -48,6 +49,13 @@ class Trainer(DefaultTrainer):
     def build_evaluator(cls, cfg, dataset_name):
         return build_evaluator(cfg, dataset_name)
 
+    def build_hooks(self):
+        # DefaultTrainer calls this when it has made its own checkpointer, and has no hook for that.
+        self.checkpointer = HMORCheckpointer(
+            self.model, self.cfg.OUTPUT_DIR, trainer=weakref.proxy(self)
+        )
+        return super().build_hooks()
+
     @classmethod
     def test_with_tta(cls, cfg, model) -> OrderedDict:
         """Evaluate with the flip test; results get the suffix ``_TTA``."""
@@ -74,7 +82,7 @@ def main(args) -> OrderedDict:
     cfg = setup(args)
     if args.eval_only:
         model = Trainer.build_model(cfg)
-        DetectionCheckpointer(model, save_dir=cfg.OUTPUT_DIR).resume_or_load(
+        HMORCheckpointer(model, save_dir=cfg.OUTPUT_DIR).resume_or_load(
             cfg.MODEL.WEIGHTS, resume=args.resume
         )
         results = Trainer.test(cfg, model)

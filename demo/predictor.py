@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import detectron2.data.transforms as T
 import numpy as np
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from detectron2.structures import Instances
 
+from hmor_d2.checkpoint import HMORCheckpointer
 from hmor_d2.skeleton import get_skeleton
 from hmor_d2.structures import PinholeCameras
 
@@ -29,7 +29,7 @@ class PosePredictor:
         self.model = build_model(cfg).eval()
         if not cfg.MODEL.WEIGHTS:
             logger.warning("MODEL.WEIGHTS is empty: the model is not trained")
-        DetectionCheckpointer(self.model).load(cfg.MODEL.WEIGHTS)
+        HMORCheckpointer(self.model).load(cfg.MODEL.WEIGHTS)
         self.skeleton = get_skeleton(cfg.MODEL.HMOR.SKELETON)
         self.default_fov_deg = cfg.INPUT.DEFAULT_FOV_DEG
         self.resize = T.ResizeShortestEdge([cfg.INPUT.MIN_SIZE_TEST] * 2, cfg.INPUT.MAX_SIZE_TEST)

@@ -181,7 +181,7 @@ def test_the_model_gets_the_resized_picture_and_its_intrinsics(
     model = RecordingModel()
     module = sys.modules[demo.PosePredictor.__module__]
     monkeypatch.setattr(module, "build_model", lambda cfg: model)
-    monkeypatch.setattr(module, "DetectionCheckpointer", lambda model: mock.Mock())
+    monkeypatch.setattr(module, "HMORCheckpointer", lambda model: mock.Mock())
     cfg = get_cfg()
     add_hmor_config(cfg)
     cfg.merge_from_file(str(config_file))

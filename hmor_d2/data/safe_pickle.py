@@ -1,0 +1,195 @@
+"""Pickles of numpy arrays and plain containers, read without running what else they may name.
+
+A pickle is a program: it names functions and says what to call them with.  Here it reaches
+nothing but what :data:`_ALLOWED` lists, under the exact names that numpy and Python write, and
+nothing is imported.  Numpy's own functions are not given away either, as data alone could misuse
+them: ``dtype.__setstate__`` lets a file turn bytes into object pointers, or lengthen the items of
+an array that exists.  Instead, the functions below check what they are given and then ask numpy.
+"""
+
+import math
+import pickle
+import re
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from .annotations import DatasetError, collector_paused, require_path
+
+__all__ = ["load_pickle"]
+
+_EXPECTED = "numpy arrays and plain containers alone"
+# Numbers, bytes, text and objects; the others (records, dates) no dataset here uses.
+_DTYPE = re.compile(r"[biufcSUO]\d+")
+_BYTE_ORDERS = ("<", ">", "=", "|")
+
+
+def load_pickle(path: str, encoding: str = "latin1") -> Any:
+    """Read a pickle, of any protocol and of Python 2 or 3, that holds data alone.
+
+    Allowed are None, numbers, text, bytes, lists, tuples, dicts (``OrderedDict``, too), sets, and
+    numpy's arrays and scalars of numbers, text and objects; elements of object arrays are
+    checked like all else.  A file may still be too large for the memory.
+
+    Args:
+        path: of the file.
+        encoding: of the strings that Python 2 wrote; its arrays need "latin1".
+
+    Returns:
+        the content.  Arrays may be of a subclass of ``numpy.ndarray``; ``numpy.asarray`` with a
+        dtype gives plain ones.
+
+    Raises:
+        DatasetError: names the file, and the global where it names one that is not allowed; also
+            for a file that is missing, truncated, or no pickle.
+    """
+    require_path(path, "a pickle")
+    with collector_paused(), open(path, "rb") as file:
+        try:
+            return _Unpickler(file, encoding=encoding).load()
+        except _Refused as error:
+            raise DatasetError(f"{path}: found {error}, expected {_EXPECTED}") from None
+        except OSError:
+            raise
+        except Exception as error:  # a broken pickle may raise anything
+            found = f"a broken pickle ({type(error).__name__}: {error})"
+            raise DatasetError(f"{path}: found {found}, expected a whole one") from error
+
+
+class _Refused(pickle.UnpicklingError):
+    """The pickle asks for what this reader does not give."""
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise _Refused(f"a pickle that names '{module}.{name}'") from None
+
+    def persistent_load(self, identity: Any) -> Any:
+        raise _Refused(f"a pickle with the persistent id {identity!r:.80}")
+
+
+class _Opaque:
+    """Stands for a type that a pickle may pass on, but neither call nor change."""
+
+    __slots__ = ()
+
+
+_NDARRAY = _Opaque()
+
+
+class _DType:
+    """What stands for a dtype in a pickle; numpy's own would be open to change later on."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, spec: str | bytes, align: bool = False, copy: bool = False):
+        spec = spec.decode("ascii") if isinstance(spec, bytes) else spec
+        if not isinstance(spec, str) or not _DTYPE.fullmatch(spec):
+            raise _Refused(f"a pickle with an array of dtype {spec!r:.80}")
+        self.dtype = np.dtype(spec)
+
+    def __setstate__(self, state: tuple) -> None:
+        # (version, byte order, subarray, names, fields, item size, alignment, flags); the item
+        # size and the flags are those that the spec implies, whatever the state says.
+        order = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
+        if order not in _BYTE_ORDERS or any(part is not None for part in state[2:5]):
+            raise _Refused(f"a pickle with an array of dtype {state!r:.80}")
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+def _dtype_of(value: Any) -> np.dtype:
+    if not isinstance(value, _DType):
+        raise _Refused(f"a pickle with {type(value).__name__} for a dtype")
+    return value.dtype
+
+
+class _Array(np.ndarray):
+    """An array whose state, which follows its creation in a pickle, is checked first."""
+
+    def __setstate__(self, state: tuple) -> None:
+        version, shape, dtype, fortran_order, data = state
+        dtype = _dtype_of(dtype)
+        if isinstance(data, str):  # by Python 2
+            data = data.encode("latin1")
+        unit, kind = (1, list) if dtype.hasobject else (dtype.itemsize, bytes)
+        if not isinstance(data, kind) or len(data) != _count(shape) * unit:
+            raise _Refused(f"a pickle with an array of shape {shape!r:.80} and other data")
+        super().__setstate__((version, shape, dtype, bool(fortran_order), data))
+
+    def __repr__(self) -> str:
+        return repr(self.view(np.ndarray))
+
+    def __reduce_ex__(self, protocol: int) -> tuple:
+        return self.view(np.ndarray).__reduce_ex__(protocol)
+
+
+def _count(shape: Any) -> int:
+    if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
+        raise _Refused(f"a pickle with an array of shape {shape!r:.80}")
+    return math.prod(shape)
+
+
+class _Numpy:
+    """Numpy's functions for pickles.  Bound methods, as a pickle can change plain functions."""
+
+    __slots__ = ()
+
+    def dtype(self, *args: Any) -> _DType:
+        return _DType(*args)
+
+    def reconstruct(self, subtype: Any, shape: Any, type_code: Any) -> _Array:
+        if subtype is not _NDARRAY:
+            raise _Refused("a pickle with an array that is no numpy.ndarray")
+        return np.ndarray.__new__(_Array, (0,), "b")
+
+    def scalar(self, dtype: Any, data: Any = b"") -> np.generic:
+        dtype = _dtype_of(dtype)
+        if isinstance(data, str):  # by Python 2
+            data = data.encode("latin1")
+        if dtype.hasobject or not isinstance(data, bytes) or len(data) != dtype.itemsize:
+            raise _Refused(f"a pickle with a scalar of dtype {dtype} and other data")
+        return np.ndarray((), dtype, data)[()]
+
+    def frombuffer(self, data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
+        dtype = _dtype_of(dtype)
+        if dtype.hasobject or not isinstance(data, bytes | bytearray):
+            raise _Refused(f"a pickle with a buffer of dtype {dtype}")
+        if len(data) != _count(shape) * dtype.itemsize or order not in ("C", "F"):
+            raise _Refused(f"a pickle with an array of shape {shape!r:.80} and other data")
+        return np.ndarray(shape, dtype, data, order=order).copy(order="K")
+
+
+class _Builtins:
+    """The builtins that old protocols call; the same care as for numpy's."""
+
+    __slots__ = ()
+
+    def encode(self, text: Any, encoding: Any) -> bytes:
+        # Python 3 writes bytes so in protocols 0 to 2, with this encoding alone.
+        if not isinstance(text, str) or encoding != "latin1":
+            raise _Refused(f"a pickle that encodes text as {encoding!r:.80}")
+        return text.encode("latin1")
+
+    def bytes(self) -> bytes:
+        return b""
+
+
+_numpy, _builtins = _Numpy(), _Builtins()
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _numpy.dtype,
+    ("_codecs", "encode"): _builtins.encode,
+    ("collections", "OrderedDict"): OrderedDict,
+}
+for _core in ("numpy.core", "numpy._core"):
+    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _numpy.reconstruct
+    _ALLOWED[f"{_core}.multiarray", "scalar"] = _numpy.scalar
+    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _numpy.frombuffer
+for _module in ("builtins", "__builtin__"):
+    _ALLOWED[_module, "bytes"] = _builtins.bytes
+    for _type in (complex, frozenset, set):
+        _ALLOWED[_module, _type.__name__] = _type
