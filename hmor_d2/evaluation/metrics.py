@@ -20,6 +20,7 @@ __all__ = [
     "pairs_within_groups",
     "pck",
     "root_errors",
+    "share",
 ]
 
 # Singular values of a person's joints below this share of the largest count as zero.  Rounding
@@ -31,6 +32,11 @@ def mean_or_nan(values: np.ndarray) -> float:
     """Mean of the entries that are not NaN; NaN, without a warning, where there are none."""
     values = values[~np.isnan(values)]
     return float(values.mean()) if values.size else float("nan")
+
+
+def share(part: float, whole: float) -> float:
+    """``part / whole``, NaN where there is nothing to have a part of."""
+    return float(part / whole) if whole else float("nan")
 
 
 def joint_distances(pred: np.ndarray, gt: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -9,7 +9,14 @@ from ..data.annotations import check_person, field_error
 from ..skeleton import Skeleton, get_skeleton
 from .matching import clip_boxes
 
-__all__ = ["annotated_people", "field_shapes", "place", "predicted_people", "torso_lengths"]
+__all__ = [
+    "annotated_people",
+    "check_field",
+    "field_shapes",
+    "place",
+    "predicted_people",
+    "torso_lengths",
+]
 
 _XYXY = BoxMode.XYXY_ABS
 
@@ -36,19 +43,30 @@ def predicted_people(instances: Instances, skeleton: Skeleton, where: str) -> di
     """A prediction as numpy arrays, checked; ``image_size`` is (height, width)."""
     arrays: dict[str, Any] = {"image_size": tuple(int(side) for side in instances.image_size)}
     for name, shape in field_shapes(skeleton).items():
-        if not instances.has(name):
-            found = sorted(instances.get_fields())
-            raise ValueError(f"{where}: the prediction has no field '{name}', found {found}")
-        value = instances.get(name)
-        value = getattr(value, "tensor", value).detach().float().cpu().numpy()
-        if value.shape != (len(instances), *shape):
-            raise ValueError(
-                f"{where}: predicted '{name}' must have shape {(len(instances), *shape)} for "
-                f"skeleton '{skeleton.name}', found {value.shape}"
-            )
-        _check_finite(value, f"{where}: predicted '{name}'")
-        arrays[name] = value
+        arrays[name] = check_field(instances, name, shape, skeleton, where)
     return arrays
+
+
+def check_field(
+    instances: Instances, name: str, shape: tuple[int, ...], skeleton: Skeleton, where: str
+) -> np.ndarray:
+    """A field of N predicted people, (N, *shape) float32.
+
+    Raises:
+        ValueError: if it is missing, has another shape or is not finite; ``where`` is its place.
+    """
+    if not instances.has(name):
+        found = sorted(instances.get_fields())
+        raise ValueError(f"{where}: the prediction has no field '{name}', found {found}")
+    value = instances.get(name)
+    value = getattr(value, "tensor", value).detach().float().cpu().numpy()
+    if value.shape != (len(instances), *shape):
+        raise ValueError(
+            f"{where}: predicted '{name}' must have shape {(len(instances), *shape)} for "
+            f"skeleton '{skeleton.name}', found {value.shape}"
+        )
+    _check_finite(value, f"{where}: predicted '{name}'")
+    return value
 
 
 def _check_finite(values: np.ndarray, what: str) -> None:
@@ -65,8 +83,8 @@ def annotated_people(
 
     Returns:
         P people as arrays: ``boxes`` (P, 4) XYXY px clipped to the image, ``poses`` (P, J, 3)
-        mm, ``valid`` (P, J) bool, ``pixels`` (P, J, 2), ``visible`` (P, J) bool; the (C, 4)
-        boxes of crowds; and the number of people left out as outside the image.
+        mm, ``valid`` (P, J) bool, ``pixels`` (P, J, 2), ``visibility`` (P, J) of 0, 1, 2; the
+        (C, 4) boxes of crowds; and the number of people left out as outside the image.
     """
     annotations = record.get("annotations", [])
     has_3d = np.array([a.get("keypoints_cam") is not None for a in annotations], dtype=bool)
@@ -86,13 +104,13 @@ def annotated_people(
     pixels = _stack(annotations, "keypoints", np.zeros(num * 3)).reshape(-1, num, 3)
     mapping = source.mapping_to(skeleton)
     poses, valid = mapping.apply(poses, valid & has_3d[:, None])
-    pixels, visible = mapping.apply(pixels[..., :2], pixels[..., 2] > 0)
+    pixels, visibility = mapping.apply(pixels[..., :2], pixels[..., 2])
     people = {
         "boxes": boxes,
         "poses": poses,
         "valid": valid,
         "pixels": pixels,
-        "visible": visible,
+        "visibility": visibility,
     }
     people = {name: values[inside & ~crowd] for name, values in people.items()}
     return people, boxes[crowd], int((~inside & ~crowd).sum())

@@ -616,7 +616,7 @@ def first_person(records):
             lambda r: first_person(r).update(keypoints_cam=np.full((21, 3), np.nan)),
             "'keypoints_cam': found .*nan.*, expected finite",
         ),
-        (lambda r: r[3].update(joint_set="smpl24"), "'joint_set': found unknown skeleton 'smpl24'"),
+        (lambda r: r[3].update(joint_set="smpl99"), "'joint_set': found unknown skeleton 'smpl99'"),
         (lambda r: r[3].pop("height"), "field 'height'"),
         (lambda r: r.append(r[3]), "field 'image_id': found it a second time"),
     ],

@@ -1,0 +1,333 @@
+"""The official evaluation of MuPoTS-3D against a literal transcription, and known answers."""
+
+import logging
+import math
+import time
+
+import numpy as np
+import pytest
+from scipy.io import loadmat, savemat
+
+from hmor_d2.data.annotations import DatasetError
+from hmor_d2.data.datasets.mupots_annotations import MUPOTS_SEQUENCES, read_mupots_sequence
+from hmor_d2.evaluation.mupots import MUPOTS_FIGURES, evaluate_mupots
+from hmor_d2.evaluation.mupots_protocol import JOINT_GROUPS
+from tests.evaluation import mupots_reference as reference
+from tests.evaluation.mupots_scenes import (
+    STANDING,
+    perfect_predictions,
+    person,
+    perturbed,
+    standing_people,
+    write_sequences,
+)
+from tests.real_data import real_data
+
+
+def annotations_as_predictions(folder, sequences=MUPOTS_SEQUENCES):
+    predictions = {}
+    for name in sequences:
+        a = read_mupots_sequence(f"{folder}/{name}")
+        predictions |= perfect_predictions(name, a.annot2, a.annot3, a.valid)
+    return predictions
+
+
+@pytest.fixture(scope="module")
+def thinned(tmp_path_factory):
+    """Every 9th frame of every sequence of the real test set, as a test set of its own."""
+    source = real_data("mupots", "MultiPersonTestSet")
+    folder = tmp_path_factory.mktemp("MultiPersonTestSet")
+    for name in MUPOTS_SEQUENCES:
+        (folder / name).mkdir()
+        for file, variable in (
+            ("annot.mat", "annotations"),
+            ("occlusion.mat", "occlusion_labels"),
+        ):
+            cells = loadmat(source / name / file)[variable][::9]
+            savemat(folder / name / file, {variable: cells}, do_compression=True)
+    return folder
+
+
+def assert_equals_reference(folder, predictions, sequences=MUPOTS_SEQUENCES):
+    """Every figure of ``evaluate_mupots`` to 1e-6; returns them."""
+    found = evaluate_mupots(folder, predictions, sequences)
+    offsets, images = [], []
+    expected = {}
+    for name in sequences:
+        frames = reference.read_frames(f"{folder}/{name}")
+        people = [predictions.get(f"{name}/img_{i:06d}.jpg", []) for i in range(len(frames))]
+        predicted = [
+            [(p["keypoints"].tolist(), p["keypoints_cam"].tolist()) for p in image]
+            for image in people
+        ]
+        expected[name] = reference.evaluate_sequence(frames, predicted)
+        offsets += reference.matched_root_offsets(frames, predicted)
+        images += [
+            ([(p["score"], p["keypoints_cam"][14].tolist()) for p in image], [f[1][14] for f in fs])
+            for image, fs in zip(people, frames, strict=True)
+        ]
+
+    per_sequence = found["per_sequence"]
+    assert per_sequence["names"] == list(sequences)
+    for relative, mode in ((True, "rel"), (False, "abs")):
+        for everyone, suffix in ((True, ""), (False, "_matched")):
+            values = [expected[name][relative, everyone] for name in sequences]
+            for figure, title in (("pck", "3DPCK"), ("auc", "AUC")):
+                key = f"{title}_{mode}{suffix}"
+                for group in (*JOINT_GROUPS, "Total"):
+                    ours = (found, per_sequence)
+                    if group != "Total":
+                        ours = [part["per_joint_group"] for part in ours]
+                    ours = [part[key] if group == "Total" else part[key][group] for part in ours]
+                    theirs = [value[figure][group] for value in values]
+                    np.testing.assert_allclose(ours[1], theirs, atol=1e-6, rtol=0)
+                    assert ours[0] == pytest.approx(np.mean(theirs), abs=1e-6)
+            for part in ("visible", "occluded"):
+                key, ours = f"3DPCK_{mode}{suffix}", per_sequence[part]
+                tables = [value[part] for value in values]
+                by_joint, totals = [t[0] for t in tables], [t[1] for t in tables]
+                np.testing.assert_allclose(ours["per_joint"][key], by_joint, atol=1e-6, rtol=0)
+                np.testing.assert_allclose(ours[key], totals, atol=1e-6, rtol=0)
+                assert ours[f"joints{suffix}"].tolist() == [t[2] for t in tables]
+                assert found[part][key] == pytest.approx(np.mean(totals), abs=1e-6)
+                assert found[part][f"joints{suffix}"] == sum(t[2] for t in tables)
+            pcod = [value["pcod"] for value in values]
+            np.testing.assert_allclose(per_sequence[f"PCOD{suffix}"], pcod, atol=1e-6)
+            assert found[f"PCOD{suffix}"] == pytest.approx(np.mean(pcod), abs=1e-6)
+            for key, name in (("people", "people"), ("unmatched", "undetected")):
+                assert per_sequence[key].tolist() == [value[name] for value in values]
+                assert found[key] == sum(value[name] for value in values)
+    offsets = np.abs(offsets)
+    assert found["MRPE"] == pytest.approx(np.sqrt((offsets**2).sum(axis=1)).mean(), abs=1e-6)
+    axes = [found[f"MRPE_{axis}"] for axis in "xyz"]
+    assert axes == pytest.approx(offsets.mean(axis=0).tolist(), abs=1e-6)
+    assert found["AP_root_25"] == pytest.approx(reference.root_average_precision(images), abs=1e-6)
+    return found
+
+
+def assert_worth_comparing(found):
+    """Figures that tell: nothing is all right or all wrong."""
+    for name in MUPOTS_FIGURES:
+        assert 3 < found["per_sequence"][name].min() < found["per_sequence"][name].max() < 97
+    assert 0 < found["unmatched"] < found["people"] / 2
+    assert found["3DPCK_rel"] < found["3DPCK_rel_matched"]
+    assert 50 < found["PCOD"] < 99 and 50 < found["PCOD_matched"] < 99
+    assert 5 < found["AP_root_25"] < 95
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_equals_reference_on_every_sequence(thinned, seed):
+    predictions = perturbed(annotations_as_predictions(thinned), seed)
+    assert_worth_comparing(assert_equals_reference(thinned, predictions))
+
+
+@pytest.mark.slow
+def test_equals_reference_on_the_whole_test_set():
+    folder = real_data("mupots", "MultiPersonTestSet")
+    predictions = perturbed(annotations_as_predictions(folder), 2)
+    found = assert_equals_reference(folder, predictions)
+    assert_worth_comparing(found)
+    assert found["people"] == 20760
+
+
+def test_annotations_as_predictions_are_perfect():
+    """Real data: annot3 has another size than univ_annot3, which the bone lengths make good."""
+    folder = real_data("mupots", "MultiPersonTestSet")
+    predictions = annotations_as_predictions(folder)
+    started = time.process_time()
+    found = evaluate_mupots(folder, predictions)
+    assert time.process_time() - started < 10
+    for name in MUPOTS_FIGURES:
+        best = 100 if "PCK" in name else 100 * 30 / 31
+        assert found[name] == pytest.approx(best, abs=1e-9)
+        assert found["per_sequence"][name].tolist() == pytest.approx([best] * 20, abs=1e-9)
+        groups = found["per_joint_group"][name]
+        assert groups == pytest.approx(dict.fromkeys(JOINT_GROUPS, best), abs=1e-9)
+    assert found["people"] == found["per_sequence"]["people"].sum() == 20760
+    assert found["unmatched"] == found["MRPE"] == 0
+    assert found["visible"]["joints"] + found["occluded"]["joints"] == 14 * 20760
+    for part in ("visible", "occluded"):
+        assert found[part]["3DPCK_abs"] == found[part]["3DPCK_rel_matched"] == 100
+    # RootNet's area drops the step of recall of the first prediction.
+    assert found["AP_root_25"] == pytest.approx(100 * (1 - 1 / 20760))
+    assert found["PCOD"] == found["PCOD_matched"] == 100
+
+
+def test_order_of_images_changes_nothing(thinned):
+    sequences = ["TS12", "TS18"]
+    predictions = perturbed(annotations_as_predictions(thinned, sequences), 3)
+    found = evaluate_mupots(thinned, predictions, sequences)
+    turned = dict(reversed(predictions.items()))
+    assert str(evaluate_mupots(thinned, turned, sequences)) == str(found)
+
+
+@pytest.fixture
+def two_people(tmp_path):
+    """Three frames of two people, the second of whom is not annotated in the last frame."""
+    roots = [[(-1000, 0, 4000), (1000, 0, 4800)]] * 3
+    arrays = standing_people(roots)
+    arrays["valid"][2, 1] = False
+    arrays["occluded"][:, 0, [4, 14]] = True
+    folder = write_sequences(tmp_path, {"TS1": arrays})
+    valid = (arrays["annot2"], arrays["annot3"], arrays["valid"])
+    return folder, perfect_predictions("TS1", *valid)
+
+
+def evaluate_one(folder, predictions):
+    return evaluate_mupots(folder, predictions, ["TS1"])
+
+
+def test_exactly_150_mm_is_wrong_but_not_among_visible_joints(two_people):
+    folder, predictions = two_people
+    for people in predictions.values():
+        for p in people:
+            p["keypoints_cam"] = p["keypoints_cam"] + [0, 0, 150]
+    found = evaluate_one(folder, predictions)
+    assert found["3DPCK_abs"] == found["AUC_abs"] == 0
+    assert found["visible"]["3DPCK_abs"] == found["occluded"]["3DPCK_abs"] == 100
+    assert found["3DPCK_rel"] == 100 and found["AUC_rel"] == pytest.approx(100 * 30 / 31)
+    assert [found["MRPE"], found["MRPE_z"]] == [150, 150]
+    # Of the 5 people's 14 joints only the wrist of the first person is occluded and scored.
+    assert found["occluded"]["joints"] == 3 and found["visible"]["joints"] == 67
+
+
+def test_auc_by_hand(two_people):
+    folder, predictions = two_people
+    for people in predictions.values():
+        for p in people:
+            p["keypoints_cam"] = p["keypoints_cam"] + [0, 0, 140]
+    found = evaluate_one(folder, predictions)
+    # Under 145 and 150 alone, of the 31 thresholds.
+    assert found["3DPCK_abs"] == 100 and found["AUC_abs"] == pytest.approx(100 * 2 / 31)
+
+
+def test_size_does_not_count_but_depth_does(two_people):
+    folder, predictions = two_people
+    for people in predictions.values():
+        for p in people:
+            root = p["keypoints_cam"][14]
+            p["keypoints_cam"] = root + 3 * (p["keypoints_cam"] - root)
+    found = evaluate_one(folder, predictions)
+    for name in MUPOTS_FIGURES:
+        assert found[name] == pytest.approx(100 if "PCK" in name else 100 * 30 / 31)
+
+
+def test_missed_people_and_missing_frames(two_people, caplog):
+    folder, predictions = two_people
+    # The second person of frame 0 is missed, and frame 1 with its two people is missing.
+    predictions["TS1/img_000000.jpg"].pop(1)
+    del predictions["TS1/img_000001.jpg"]
+    with caplog.at_level(logging.WARNING):
+        found = evaluate_one(folder, predictions)
+    assert "1 of 3 images have no prediction" in caplog.text
+    assert found["people"] == 5 and found["unmatched"] == 3
+    assert found["3DPCK_rel"] == found["3DPCK_abs"] == pytest.approx(100 * 2 / 5)
+    assert found["AUC_rel"] == pytest.approx(100 * 2 / 5 * 30 / 31)
+    assert found["3DPCK_rel_matched"] == 100
+    assert found["occluded"]["3DPCK_rel"] == pytest.approx(100 * 2 / 3)
+    assert found["occluded"]["joints"] == 3 and found["occluded"]["joints_matched"] == 2
+    # A missed person counts as at 100 m.  Frame 0: it is behind, as it should be; frame 1: both
+    # at the same depth, and truly 800 mm apart.
+    assert found["PCOD"] == 50 and math.isnan(found["PCOD_matched"])
+
+
+def test_superfluous_predictions_cost_ap_alone(two_people):
+    folder, predictions = two_people
+    perfect = evaluate_one(folder, predictions)
+    for people in predictions.values():
+        people.append(person(np.full((17, 2), 5.0), STANDING + np.array([0, 0, 9000]), score=2.0))
+    found = evaluate_one(folder, predictions)
+    assert {k: found[k] for k in MUPOTS_FIGURES} == {k: perfect[k] for k in MUPOTS_FIGURES}
+    # Three false positives first, then precision 1/4, 2/5 ... 5/8, a fifth of recall each.
+    assert perfect["AP_root_25"] == pytest.approx(80)
+    steps = [1 / 4, 2 / 5, 3 / 6, 4 / 7, 5 / 8]
+    assert found["AP_root_25"] == pytest.approx(100 * sum(steps) / 5)
+
+
+def test_nobody_is_matched(two_people, caplog):
+    folder, predictions = two_people
+    for people in predictions.values():
+        for p in people:
+            p["keypoints"] = p["keypoints"] / 1920  # of unit size
+    with caplog.at_level(logging.WARNING):
+        found = evaluate_one(folder, predictions)
+    assert "Nobody is matched in TS1" in caplog.text and "pixels of the original" in caplog.text
+    assert found["unmatched"] == 5 and found["3DPCK_rel"] == found["AUC_abs"] == 0
+    for name in ("3DPCK_rel_matched", "AUC_abs_matched", "MRPE", "MRPE_z", "PCOD_matched"):
+        assert math.isnan(found[name])
+    assert math.isnan(found["visible"]["3DPCK_rel_matched"])
+    # Roots are where they should be, and need no match in the image.
+    assert found["AP_root_25"] == pytest.approx(80)
+
+
+def test_no_predictions_at_all(two_people):
+    folder, _ = two_people
+    found = evaluate_one(folder, {})
+    assert found["unmatched"] == found["people"] == 5
+    assert found["3DPCK_rel"] == found["AP_root_25"] == 0
+
+
+def test_bones_without_length_are_wrong_from_there_on(two_people):
+    folder, predictions = two_people
+    for people in predictions.values():
+        for p in people:
+            p["keypoints_cam"] = p["keypoints_cam"].copy()
+            p["keypoints_cam"][9] = p["keypoints_cam"][8]  # right knee in the hip
+    found = evaluate_one(folder, predictions)
+    groups = found["per_joint_group"]["3DPCK_rel"]
+    assert groups == dict.fromkeys(JOINT_GROUPS, 100) | {"Knee": 50, "Ankle": 50}
+    assert found["3DPCK_rel"] == pytest.approx(100 * 12 / 14)
+    visible = found["per_sequence"]["visible"]["per_joint"]["3DPCK_rel"]
+    # The right wrist of the second person is visible.
+    assert visible.tolist() == [[100.0] * 9 + [0, 0] + [100] * 3]
+
+
+def test_means_are_over_sequences_not_people(tmp_path):
+    """One sequence of 4 people all found, one of 1 person missed: half, not 4/5."""
+    many = standing_people([[(-1000, 0, 4000), (1000, 0, 4000)]] * 2)
+    one = standing_people([[(0, 0, 4000)]])
+    folder = write_sequences(tmp_path, {"TS3": many, "TS9": one})
+    predictions = perfect_predictions("TS3", many["annot2"], many["annot3"], many["valid"])
+    found = evaluate_mupots(folder, predictions, ["TS3", "TS9"])
+    assert found["3DPCK_rel"] == 50 and found["per_sequence"]["3DPCK_rel"].tolist() == [100, 0]
+    assert found["visible"]["3DPCK_rel"] == 50
+    # Of TS9 nobody is matched, which leaves it out of these.
+    assert found["3DPCK_rel_matched"] == 100
+    assert np.isnan(found["per_sequence"]["3DPCK_rel_matched"]).tolist() == [False, True]
+
+
+def test_other_sequences_are_left_out(two_people, tmp_path, caplog):
+    folder, predictions = two_people
+    expected = evaluate_one(folder, predictions)
+    (tmp_path / "TS2").mkdir()
+    predictions["TS2/img_000999.jpg"] = predictions["TS1/img_000000.jpg"]
+    with caplog.at_level(logging.INFO):
+        assert str(evaluate_one(folder, predictions)) == str(expected)
+    assert "1 images of other sequences are left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ("TS1/img_000003.jpg", "'frame': found 000003, expected one of the 3 frames of TS1"),
+        ("TS21/img_000000.jpg", "'sequence': found TS21, expected a sequence in"),
+        ("TS1_img_000000", "'image': found TS1_img_000000, expected 'TS1/img_000000.jpg'"),
+        ("TS1/img_0.jpg", "'image': found TS1/img_0.jpg, expected"),
+    ],
+)
+def test_images_that_the_dataset_does_not_have(two_people, image, message):
+    folder, predictions = two_people
+    predictions[image] = []
+    with pytest.raises(DatasetError, match=f"predictions, image {image}: field {message}"):
+        evaluate_one(folder, predictions)
+
+
+def test_sequences_that_are_not_there(two_people, tmp_path):
+    folder, predictions = two_people
+    with pytest.raises(DatasetError, match=r"no folder TS2, TS3.*TS20, expected .* 20 sequences"):
+        evaluate_mupots(folder, predictions)
+    with pytest.raises(DatasetError, match="no folder TS1,"):
+        evaluate_mupots(tmp_path / "nothing", predictions)
+    for sequences in ([], ["TS1", "TS1"]):
+        with pytest.raises(ValueError, match="expected names, each once"):
+            evaluate_mupots(folder, predictions, sequences)
