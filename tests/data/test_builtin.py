@@ -16,7 +16,7 @@ from detectron2.structures import Boxes, BoxMode, Instances
 from detectron2.utils.visualizer import Visualizer
 
 from hmor_d2.data.annotations import DatasetError
-from hmor_d2.data.builtin import (
+from hmor_d2.data.registration import (
     register_coco_keypoints,
     register_custom_datasets,
     register_muco,
@@ -32,13 +32,31 @@ from tests.data.writers import (
 )
 from tests.real_data import real_data
 
+# Joint set, evaluator, and the path whose absence is reported.
 BUILTIN = {
-    "muco_train": "muco21",
-    "muco_train_augmented": "muco21",
-    "coco_person_keypoints_2017_train": "coco17",
-    "coco_person_keypoints_2017_val": "coco17",
-    "panoptic_train": "panoptic19",
-    "panoptic_test": "panoptic19",
+    "muco_train": ("muco21", "pose3d", "muco/MuCo-3DHP.json"),
+    "muco_train_augmented": ("muco21", "pose3d", "muco/MuCo-3DHP.json"),
+    "mupots_test": ("muco17", "mupots", "mupots/MultiPersonTestSet/TS1"),
+    "mupots_test_json": ("muco17", "mupots", "mupots/MuPoTS-3D.json"),
+    "coco_person_keypoints_2017_train": (
+        "coco17",
+        "coco",
+        "coco/annotations/person_keypoints_train2017.json",
+    ),
+    "coco_person_keypoints_2017_val": (
+        "coco17",
+        "coco",
+        "coco/annotations/person_keypoints_val2017.json",
+    ),
+    "panoptic_train": ("panoptic19", "pose3d", "panoptic/160224_haggling1"),
+    "panoptic_test": ("panoptic19", "panoptic", "panoptic/160422_haggling1"),
+    "3dpw_train": ("smpl24", "3dpw", "3dpw/sequenceFiles/train"),
+    "3dpw_validation": ("smpl24", "3dpw", "3dpw/sequenceFiles/validation"),
+    "3dpw_test": ("smpl24", "3dpw", "3dpw/sequenceFiles/test"),
+    "human36m_p1_train": ("h36m17", "human36m", "human36m/annotations/Human36M_subject1"),
+    "human36m_p1_test": ("h36m17", "human36m", "human36m/annotations/Human36M_subject11"),
+    "human36m_p2_train": ("h36m17", "human36m", "human36m/annotations/Human36M_subject1"),
+    "human36m_p2_test": ("h36m17", "human36m", "human36m/annotations/Human36M_subject9"),
 }
 
 
@@ -61,7 +79,7 @@ def muco(tmp_path) -> tuple[str, str]:
 
 @pytest.mark.parametrize("dataset", BUILTIN)
 def test_metadata(dataset):
-    metadata, skeleton = MetadataCatalog.get(dataset), get_skeleton(BUILTIN[dataset])
+    metadata, skeleton = MetadataCatalog.get(dataset), get_skeleton(BUILTIN[dataset][0])
     assert metadata.thing_classes == ["person"]
     assert metadata.joint_set == skeleton.name
     assert metadata.keypoint_names == skeleton.joint_names
@@ -71,10 +89,22 @@ def test_metadata(dataset):
     assert [rule[:2] for rule in metadata.keypoint_connection_rules] == [
         tuple(skeleton.joint_names[joint] for joint in part) for part in skeleton.parts
     ]
-    coco = dataset.startswith("coco")
-    assert metadata.evaluator_type == ("coco" if coco else "pose3d")
-    assert hasattr(metadata, "json_file") == coco
+    assert metadata.evaluator_type == BUILTIN[dataset][1]
+    assert hasattr(metadata, "json_file") == dataset.startswith("coco")
     assert metadata.image_root
+
+
+def test_an_entry_may_choose_its_evaluator(name, muco):
+    json_file, root = muco
+    entry = {"name": name, "format": "muco", "json_file": json_file, "image_root": root}
+    chosen = {"evaluator_type": "panoptic", "evaluator_options": {"matching": "smap"}}
+    register_custom_datasets([entry | chosen])
+    metadata = MetadataCatalog.get(name)
+    assert metadata.evaluator_type == "panoptic"
+    assert metadata.evaluator_options == {"matching": "smap"}
+    assert len(DatasetCatalog.get(name)) == 4
+    with pytest.raises(DatasetError, match="registered already"):
+        register_custom_datasets([entry])
 
 
 def test_connection_rules_colour_the_sides_apart():
@@ -86,7 +116,7 @@ def test_connection_rules_colour_the_sides_apart():
 
 @pytest.mark.parametrize("dataset", ["muco_train", "panoptic_train"])
 def test_visualizer_of_detectron2_draws_with_the_metadata(dataset):
-    skeleton = get_skeleton(BUILTIN[dataset])
+    skeleton = get_skeleton(BUILTIN[dataset][0])
     keypoints = np.random.default_rng(0).uniform(10, 90, (1, skeleton.num_joints, 3))
     keypoints[..., 2] = 1
     image = np.zeros((100, 100, 3), np.uint8)
@@ -119,14 +149,7 @@ def test_registration_needs_no_disk_and_loading_names_what_is_missing(tmp_path):
         check=True,
     )
     messages = json.loads(done.stdout.splitlines()[-1])
-    expected = {
-        "muco_train": "muco/MuCo-3DHP.json",
-        "muco_train_augmented": "muco/MuCo-3DHP.json",
-        "coco_person_keypoints_2017_train": "coco/annotations/person_keypoints_train2017.json",
-        "coco_person_keypoints_2017_val": "coco/annotations/person_keypoints_val2017.json",
-        "panoptic_train": "panoptic/160224_haggling1",
-        "panoptic_test": "panoptic/160422_haggling1",
-    }
+    expected = {name: path for name, (_, _, path) in BUILTIN.items()}
     assert messages.keys() == expected.keys()
     for dataset, path in expected.items():
         assert messages[dataset].startswith(str(root / path))
@@ -219,7 +242,7 @@ MUCO = {"name": "bad_entry", "format": "muco", "json_file": "x.json", "image_roo
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        (MUCO | {"format": "mocap"}, r"bad_entry.*'mocap'.*\['coco', 'muco', 'panoptic'\]"),
+        (MUCO | {"format": "mocap"}, r"bad_entry.*'mocap'.*\['coco', .*'muco', .*'panoptic', "),
         ({k: v for k, v in MUCO.items() if k != "format"}, r"bad_entry.*None"),
         (MUCO | {"frame_step": 2}, r"bad_entry.*\['frame_step'\].*min_root_distance_mm"),
         ({k: v for k, v in MUCO.items() if k != "image_root"}, r"bad_entry.*image_root"),

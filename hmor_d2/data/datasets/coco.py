@@ -187,7 +187,10 @@ def _convert_people(people: Sequence[Mapping[str, Any]], json_file: str) -> list
             "keypoints": flat,
         }
         for person, box, flat in zip(
-            people, boxes.tolist(), keypoints.reshape(len(people), -1).tolist(), strict=True
+            people,
+            boxes.tolist(),
+            keypoints.reshape(len(people), 3 * num_joints).tolist(),
+            strict=True,
         )
     ]
 

@@ -7,6 +7,9 @@ Layout and fields are those of the dataset's toolbox (panoptic-toolbox)::
     <root>/<sequence>/hdPose3d_stage1/body3DScene_%08d.json           the older 15
     <root>/<sequence>/hdImgs/00_16/00_16_%08d.jpg
 
+A sequence that ``datasets/prepare_panoptic.py`` has indexed is not scanned (see
+:mod:`.panoptic_index`).
+
 **Lens distortion.**  Records describe the *undistorted* image: keypoints are the plain pinhole
 projection of ``keypoints_cam``, boxes follow from them, and ``distortion`` lets the mapper
 undistort the picture with the same intrinsics.  The other way, to keep the picture and distort
@@ -18,38 +21,22 @@ price is a rim of the original picture that falls outside the undistorted one.
 
 import logging
 import os
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from detectron2.structures import BoxMode
 
-from ...skeleton import get_skeleton
-from ..annotations import DatasetError, Where, load_json, require, require_path, stack_field
+from ..annotations import DatasetError, require_path
+from ..projection import annotate_people
 from .panoptic_calibration import HDCamera, load_calibration
+from .panoptic_files import Bodies, find_poses, image_folder, list_frames, read_bodies
+from .panoptic_index import read_index
 
 __all__ = ["load_panoptic"]
 
 logger = logging.getLogger(__name__)
 
-# Joint set, its folder and its field, the preferred one first.
-_POSES = (
-    ("panoptic19", "hdPose3d_stage1_coco19", "joints19"),
-    ("panoptic15", "hdPose3d_stage1", "joints15"),
-)
 _MM_PER_CM = 10.0
-_BOX_ENLARGEMENT = 1.2
-
-
-@dataclass(frozen=True)
-class _Bodies:
-    """The B bodies of a sequence's chosen frames, one after another."""
-
-    frames: np.ndarray  # (B,)
-    person_ids: list[int]
-    joints: np.ndarray  # (B, J, 4): world X, Y, Z in cm, confidence
 
 
 def load_panoptic(
@@ -99,7 +86,7 @@ def load_panoptic(
         raise ValueError(f"expected lists, found sequences {sequences!r}, cameras {cameras!r}")
     if frame_step < 1 or (num_frames is not None and num_frames < 1):
         raise ValueError(f"expected 1 or more, found {frame_step=}, {num_frames=}")
-    if joint_set not in (None, *(name for name, _, _ in _POSES)):
+    if joint_set not in (None, "panoptic19", "panoptic15"):
         raise ValueError(f"expected 'panoptic19' or 'panoptic15', found {joint_set=}")
     if isinstance(frames, Mapping) and not set(frames).issuperset(sequences):
         raise ValueError(f"frames are given for {sorted(frames)}, expected {sorted(sequences)}")
@@ -109,16 +96,21 @@ def load_panoptic(
         folder = os.path.join(root, sequence)
         require_path(folder, "the folder of a CMU Panoptic sequence")
         calibration = load_calibration(folder, sequence, cameras)
-        found_set, pose_folder, field = _find_poses(folder, joint_set)
-        annotated = _list_frames(pose_folder, "body3DScene_", "json")
-        images = {name: _list_images(folder, name, image_ext, annotated) for name in calibration}
+        found_set, pose_folder = find_poses(folder, joint_set)
+        index = read_index(folder, found_set, cameras, image_ext)
+        annotated = index.frames if index else list_frames(pose_folder, "body3DScene_", "json")
+        images = index.images if index else _list_images(folder, cameras, image_ext)
+        _check_images(folder, images, image_ext, annotated)
         wanted = frames.get(sequence) if isinstance(frames, Mapping) else frames
         candidates = annotated & set().union(*images.values())
         chosen = _choose_frames(candidates, wanted, frame_step, num_frames, sequence)
-        bodies = _read_bodies(pose_folder, chosen, field, get_skeleton(found_set).num_joints)
+        if index:
+            bodies = index.bodies.of_frames(chosen)
+        else:
+            bodies = read_bodies(pose_folder, chosen, found_set)
         for name, camera in calibration.items():
             shown = [frame for frame in chosen if frame in images[name]]
-            people = _view_people(camera, bodies, min_confidence)
+            people = _view_bodies(camera, bodies, min_confidence)
             logger.info(
                 "%s, camera %s: %d images taken, %d of the chosen frames have none, %d of %d "
                 "people are outside the image",
@@ -153,37 +145,27 @@ def load_panoptic(
     return records
 
 
-def _find_poses(folder: str, joint_set: str | None) -> tuple[str, str, str]:
-    """Joint set, folder and field of a sequence's annotations."""
-    candidates = [poses for poses in _POSES if joint_set in (None, poses[0])]
-    for name, pose_folder, field in candidates:
-        path = os.path.join(folder, pose_folder)
-        if os.path.isdir(path):
-            return name, path, field
-    expected = " or ".join(pose_folder for _, pose_folder, _ in candidates)
-    raise DatasetError(f"{folder}: found no 3D poses, expected a folder {expected}")
-
-
-def _list_images(folder: str, camera: str, image_ext: str, annotated: set[int]) -> set[int]:
-    path = os.path.join(folder, "hdImgs", camera)
-    require_path(path, f"the images of camera {camera}")
-    images = _list_frames(path, f"{camera}_", image_ext)
-    if not images & annotated:
-        raise DatasetError(
-            f"{path}: found {len(images)} images {camera}_%08d.{image_ext}, expected images of "
-            f"the {len(annotated)} annotated frames"
-        )
-    if images - annotated:
-        logger.info("%s: %d images have no annotation", path, len(images - annotated))
+def _list_images(folder: str, cameras: Sequence[str], image_ext: str) -> dict[str, set[int]]:
+    images = {}
+    for camera in cameras:
+        path = image_folder(folder, camera)
+        require_path(path, f"the images of camera {camera}")
+        images[camera] = list_frames(path, f"{camera}_", image_ext)
     return images
 
 
-def _list_frames(path: str, prefix: str, ext: str) -> set[int]:
-    """Frame numbers of the files ``<prefix>%08d.<ext>``, read from the folder's listing alone."""
-    pattern = re.compile(rf"{re.escape(prefix)}(\d{{8}})\.{re.escape(ext)}")
-    with os.scandir(path) as entries:
-        matches = (pattern.fullmatch(entry.name) for entry in entries)
-        return {int(match.group(1)) for match in matches if match}
+def _check_images(
+    folder: str, images: Mapping[str, set[int]], image_ext: str, annotated: set[int]
+) -> None:
+    for camera, found in images.items():
+        path = image_folder(folder, camera)
+        if not found & annotated:
+            raise DatasetError(
+                f"{path}: found {len(found)} images {camera}_%08d.{image_ext}, expected images of "
+                f"the {len(annotated)} annotated frames"
+            )
+        if found - annotated:
+            logger.info("%s: %d images have no annotation", path, len(found - annotated))
 
 
 def _choose_frames(
@@ -212,63 +194,12 @@ def _choose_frames(
     return chosen
 
 
-def _read_bodies(folder: str, frames: Sequence[int], field: str, num_joints: int) -> _Bodies:
-    bodies, owners = [], []
-    for frame in frames:
-        path = os.path.join(folder, f"body3DScene_{frame:08d}.json")
-        for body in require(load_json(path), "bodies", Where(path)):
-            # The toolbox marks outliers of the older format by a negative id.
-            if require(body, "id", Where(path)) >= 0:
-                bodies.append(body)
-                owners.append((frame, path))
-
-    def where(i: int) -> Where:
-        return Where(owners[i][1], annotation_id=f"of body {bodies[i]['id']}")
-
-    return _Bodies(
-        frames=np.array([frame for frame, _ in owners], dtype=np.int64),
-        person_ids=[body["id"] for body in bodies],
-        joints=stack_field(bodies, field, (4 * num_joints,), where).reshape(-1, num_joints, 4),
-    )
-
-
-def _view_people(
-    camera: HDCamera, bodies: _Bodies, min_confidence: float
+def _view_bodies(
+    camera: HDCamera, bodies: Bodies, min_confidence: float
 ) -> list[dict[str, Any] | None]:
     """Annotations of all bodies in one camera; None for a body whose box misses the image."""
     known = bodies.joints[..., 3] > min_confidence
     joints = bodies.joints[..., :3] @ camera.rotation.T + camera.translation
-    joints = np.where(known[..., None], joints * _MM_PER_CM, 0.0)
-    in_front = known & (joints[..., 2] > 0)
-    depth = np.where(in_front, joints[..., 2], 1.0)[..., None]
-    focal, center = np.array(camera.intrinsics).reshape(2, 2)
-    pixels = np.where(in_front[..., None], joints[..., :2] / depth * focal + center, 0.0)
-    size = np.array((camera.width, camera.height), dtype=np.float64)
-    inside = ((pixels >= 0) & (pixels <= size)).all(axis=-1)
-    visibility = np.where(in_front, np.where(inside, 2.0, 1.0), 0.0)
-    keypoints = np.concatenate((pixels, visibility[..., None]), axis=-1)
-
-    people: list[dict[str, Any] | None] = [None] * len(bodies.person_ids)
-    candidates = np.flatnonzero(in_front.any(axis=1))
-    counted = in_front[candidates, :, None]
-    low = pixels[candidates].min(axis=1, initial=np.inf, where=counted)
-    high = pixels[candidates].max(axis=1, initial=-np.inf, where=counted)
-    middle, half = (low + high) / 2, (high - low) / 2 * _BOX_ENLARGEMENT
-    low, high = middle - half, middle + half
-    meets_image = ((high > low) & (high > 0) & (low < size)).all(axis=1)
-    boxes = np.concatenate((low, high), axis=1)[meets_image]
-    rows = candidates[meets_image]
-    flat = keypoints[rows].reshape(len(rows), -1).tolist()
-    joints = joints.astype(np.float32)
-    for row, box, person_keypoints in zip(rows.tolist(), boxes.tolist(), flat, strict=True):
-        people[row] = {
-            "bbox": box,
-            "bbox_mode": BoxMode.XYXY_ABS,
-            "category_id": 0,
-            "iscrowd": 0,
-            "keypoints": person_keypoints,
-            "keypoints_cam": joints[row],
-            "keypoints_cam_valid": known[row],
-            "person_id": bodies.person_ids[row],
-        }
-    return people
+    size = np.array((camera.width, camera.height))
+    intrinsics = np.array(camera.intrinsics)
+    return annotate_people(joints * _MM_PER_CM, known, intrinsics, size, bodies.person_ids.tolist())
