@@ -6,11 +6,11 @@ python tools/benchmark.py hmor --help
 import argparse
 from collections.abc import Sequence
 
-from benchmarks import hmor
+from benchmarks import data, hmor
 
 # Each module has a docstring, whose first line is its help, ``add_arguments(parser)`` and
 # ``run(args)``.
-BENCHMARKS = {"hmor": hmor}
+BENCHMARKS = {"data": data, "hmor": hmor}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

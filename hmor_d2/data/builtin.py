@@ -47,8 +47,11 @@ _PANOPTIC_TEST_FRAMES = 1200
 def _register_all(root: str) -> None:
     muco = os.path.join(root, "muco")
     muco_json = os.path.join(muco, "MuCo-3DHP.json")
-    register_muco("muco_train", muco_json, muco)
-    register_muco("muco_train_augmented", muco_json, muco, file_prefix="augmented_set/")
+    # A million people: Python lists of their keypoints would not fit into 4 GB.
+    register_muco("muco_train", muco_json, muco, compact=True)
+    register_muco(
+        "muco_train_augmented", muco_json, muco, compact=True, file_prefix="augmented_set/"
+    )
     mupots = os.path.join(root, "mupots", "MultiPersonTestSet")
     register_mupots("mupots_test", mupots)
     mupots_json = os.path.join(root, "mupots", "MuPoTS-3D.json")

@@ -3,10 +3,11 @@ from itertools import islice
 
 import pytest
 from detectron2.config import get_cfg
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import DatasetCatalog, DatasetFromList, MetadataCatalog
 
 from hmor_d2 import add_hmor_config
 from hmor_d2.data import build_hmor_train_loader
+from hmor_d2.data.build import SerializedRecords
 
 
 @pytest.fixture
@@ -56,3 +57,20 @@ def test_wrong_ratios_are_refused(cfg, ratio):
     cfg.DATASETS.TRAIN_RATIO = ratio
     with pytest.raises(ValueError, match=r"TRAIN_RATIO.*ratio_many"):
         build_hmor_train_loader(cfg, mapper=lambda record: record)
+
+
+@pytest.mark.parametrize("ratio", [(), (0.5, 0.5)])
+def test_records_are_serialised_once_without_a_second_copy(cfg, ratio, monkeypatch):
+    made = []
+
+    class Counted(SerializedRecords):
+        def __init__(self, records):
+            super().__init__(records)
+            made.append(len(self))
+
+    monkeypatch.setattr("hmor_d2.data.build.SerializedRecords", Counted)
+    cfg.DATASETS.TRAIN_RATIO = ratio
+    build_hmor_train_loader(cfg, mapper=lambda record: record)
+    assert made == [33]
+    detectron2s_own = DatasetFromList([{"a": 1}])
+    assert made == [33] and detectron2s_own[0] == {"a": 1}  # only the loader's are

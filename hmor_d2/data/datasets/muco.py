@@ -5,23 +5,24 @@ replaced) and ``unaugmented_set`` (the green-screen studio).
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from detectron2.structures import BoxMode
 
 from ...skeleton import get_skeleton
-from ..annotations import Where, check_intrinsics, field_error, require, stack_field
-from .coco import image_record, read_coco_style_json
+from ..annotations import collector_paused, require_path
+from ..record_cache import load_or_build
+from .muco_columns import JOINT_SET, LAYOUT, read_muco_columns, unpack_text
 
 __all__ = ["load_muco_json"]
 
 logger = logging.getLogger(__name__)
 
-_JOINT_SET = "muco21"
-# Annotations that are converted at once: bounds the memory beside the file's own content.
-_BATCH = 50_000
+# Bytes of a file that takes seconds to parse.
+_WORTH_CACHING = 64 << 20
 
 
 def load_muco_json(
@@ -30,12 +31,18 @@ def load_muco_json(
     *,
     file_prefix: str = "",
     min_root_distance_mm: float = 0.0,
+    compact: bool = False,
+    cache: bool = True,
 ) -> list[dict[str, Any]]:
     """Load Moon's ``MuCo-3DHP.json`` as dataset dicts of joint set ``muco21``.
 
     2D joints and the principal point are shifted by +0.5 to continuous pixels; boxes are the
     file's, XYWH, and may reach outside the image.  Every joint is labelled: v is 2 where the
     file's ``keypoints_vis`` is not zero, else 1.  Images without people keep an empty list.
+
+    Records are made for a million people: ``intrinsics`` are a tuple, shared by the images of a
+    camera; ``keypoints_cam`` are float32 (21, 3); ``keypoints_cam_valid`` of everybody is one
+    array, all true and read-only, to be replaced in a record rather than written into.
 
     Args:
         json_file: path of the file.
@@ -45,6 +52,11 @@ def load_muco_json(
             person: of an image, the person nearest in depth, and others whose root is at least
             this far from every other root in the camera's XY plane.  People left out stay
             in the picture, unlabelled.
+        compact: ``keypoints`` as float32 arrays (63,) in place of lists of floats, in a quarter of
+            the memory: over 1 GB less for all of MuCo.  Detectron2's tools take both, but
+            COCOEvaluator cannot write arrays as JSON.
+        cache: keep what is parsed of a file of 64 MiB or more in the folder of
+            :mod:`hmor_d2.data.record_cache`; the other arguments share it.
 
     Returns:
         one dict an image, in the file's order, with ``intrinsics`` and 3D joints.
@@ -55,84 +67,103 @@ def load_muco_json(
             finite, joints that are not in front of the camera, boxes of no size, focal
             lengths that are not positive.
     """
-    data = read_coco_style_json(json_file)
-    records = {
-        image["id"]: _image_record(image, image_root, json_file)
-        for image in data["images"]
-        if require(image, "file_name", Where(json_file, image["id"])).startswith(file_prefix)
-    }
-    people = [person for person in data.pop("annotations") if person["image_id"] in records]
-    for start in range(0, len(people), _BATCH):
-        batch = people[start : start + _BATCH]
-        for person, converted in zip(batch, _convert_people(batch, json_file), strict=True):
-            records[person["image_id"]]["annotations"].append(converted)
-        people[start : start + _BATCH] = [None] * len(batch)  # frees the parsed JSON
-    if min_root_distance_mm > 0:
-        for record in records.values():
-            record["annotations"] = _separate_people(record["annotations"], min_root_distance_mm)
-    kept = sum(len(record["annotations"]) for record in records.values())
-    logger.info("%s: %d images, %d of %d people kept", json_file, len(records), kept, len(people))
-    return list(records.values())
+    require_path(json_file, "a JSON file")
+    with collector_paused():
+        if cache and os.path.getsize(json_file) >= _WORTH_CACHING:
+            logger.info("%s: loading; the first time takes about half a minute a GB", json_file)
+            columns = load_or_build(json_file, LAYOUT, lambda: read_muco_columns(json_file))
+        else:
+            columns = read_muco_columns(json_file)
+        names, counts = unpack_text(columns["file_name"]), columns["people"]
+        images = np.array([name.startswith(file_prefix) for name in names], dtype=bool)
+        people = np.repeat(images, counts)
+        if min_root_distance_mm > 0:
+            roots = columns["keypoints_cam"][:, get_skeleton(JOINT_SET).root_index]
+            people &= _separate_people(roots, counts, min_root_distance_mm)
+        records = _image_records(columns, names, image_root)
+        annotations = _annotations(columns, people, compact)
+        kept_before = np.concatenate(([0], np.cumsum(people)))
+        ends = np.cumsum(counts)
+        starts = kept_before[ends - counts].tolist()
+        for record, start, end in zip(records, starts, kept_before[ends].tolist(), strict=True):
+            record["annotations"] = annotations[start:end]
+        records = [record for record, kept in zip(records, images.tolist(), strict=True) if kept]
+    logger.info(
+        "%s: %d images, %d of %d people kept", json_file, len(records), people.sum(), len(people)
+    )
+    return records
 
 
-def _image_record(image: Mapping[str, Any], image_root: str, json_file: str) -> dict[str, Any]:
-    where = Where(json_file, image["id"])
-    focal, center = require(image, "f", where), require(image, "c", where)
-    try:
-        (fx, fy), (cx, cy) = focal, center
-        intrinsics = [float(fx), float(fy), cx + 0.5, cy + 0.5]
-    except (TypeError, ValueError):
-        found = f"f {focal}, c {center}"
-        raise field_error(where, "f, c", found, "two numbers each, in pixels") from None
-    check_intrinsics(intrinsics, where)
-    record = image_record(image, image_root, json_file, _JOINT_SET)
-    return record | {"intrinsics": intrinsics, "annotations": []}
+def _image_records(
+    columns: Mapping[str, np.ndarray], names: list[str], image_root: str
+) -> list[dict[str, Any]]:
+    """Dataset dicts without annotations."""
+    cameras, camera = np.unique(columns["intrinsics"], axis=0, return_inverse=True)
+    sizes, size = np.unique(columns["size"], axis=0, return_inverse=True)
+    cameras, sizes = list(map(tuple, cameras.tolist())), sizes.tolist()  # one object for all
+    return [
+        {
+            "file_name": os.path.join(image_root, name),
+            "image_id": identity,
+            "height": height,
+            "width": width,
+            "joint_set": JOINT_SET,
+            "intrinsics": intrinsics,
+        }
+        for name, identity, (height, width), intrinsics in zip(
+            names,
+            unpack_text(columns["image_id"]),
+            (sizes[i] for i in size.ravel().tolist()),
+            (cameras[i] for i in camera.ravel().tolist()),
+            strict=True,
+        )
+    ]
 
 
-def _convert_people(people: Sequence[Mapping[str, Any]], json_file: str) -> list[dict[str, Any]]:
-    """Annotations in Detectron2's format; every ``keypoints_cam`` is a row of one array."""
-    num_joints = get_skeleton(_JOINT_SET).num_joints
-
-    def where(i: int) -> Where:
-        return Where(json_file, people[i]["image_id"], people[i]["id"])
-
-    boxes = stack_field(people, "bbox", (4,), where)
-    pixels = stack_field(people, "keypoints_img", (num_joints, 2), where)
-    joints = stack_field(people, "keypoints_cam", (num_joints, 3), where)
-    visible = stack_field(people, "keypoints_vis", (num_joints,), where)
-    for i in np.flatnonzero((boxes[:, 2:] <= 0).any(axis=1)):
-        raise field_error(where(i), "bbox", people[i]["bbox"], "a positive width and height")
-    for i in np.flatnonzero((joints[..., 2] <= 0).any(axis=1)):
-        found = f"a depth of {joints[i, :, 2].min()} mm"
-        raise field_error(where(i), "keypoints_cam", found, "joints in front of the camera, Z > 0")
-
-    flags = np.where(visible != 0, 2.0, 1.0)
-    keypoints = np.concatenate((pixels + 0.5, flags[..., None]), axis=-1)
-    joints = joints.astype(np.float32)
+def _annotations(
+    columns: Mapping[str, np.ndarray], kept: np.ndarray, compact: bool
+) -> list[dict[str, Any]]:
+    """The people where ``kept``, in Detectron2's format; joints are rows of one array."""
+    boxes, keypoints, joints = (
+        columns[field] if kept.all() else columns[field][kept]
+        for field in ("bbox", "keypoints", "keypoints_cam")
+    )
+    valid = np.ones(joints.shape[1], dtype=np.bool_)
+    valid.flags.writeable = False
     return [
         {
             "bbox": box,
             "bbox_mode": BoxMode.XYWH_ABS,
             "category_id": 0,
             "iscrowd": 0,
-            "keypoints": flat,
+            "keypoints": person_keypoints,
             "keypoints_cam": person_joints,
-            "keypoints_cam_valid": np.ones(num_joints, dtype=np.bool_),
+            "keypoints_cam_valid": valid,
         }
-        for box, flat, person_joints in zip(
-            boxes.tolist(), keypoints.reshape(len(people), -1).tolist(), joints, strict=True
+        for box, person_keypoints, person_joints in zip(
+            boxes.tolist(), keypoints if compact else keypoints.tolist(), joints, strict=True
         )
     ]
 
 
-def _separate_people(annotations: list[dict[str, Any]], min_distance: float) -> list[dict]:
-    """The nearest person, and those at least ``min_distance`` mm from every other, in XY."""
-    if len(annotations) < 2:
-        return annotations
-    root = get_skeleton(_JOINT_SET).root_index
-    roots = np.stack([annotation["keypoints_cam"][root] for annotation in annotations])
-    distances = np.linalg.norm(roots[:, None, :2] - roots[None, :, :2], axis=-1)
-    np.fill_diagonal(distances, np.inf)
-    keep = distances.min(axis=1) >= min_distance
-    keep[roots[:, 2].argmin()] = True
-    return [annotation for annotation, kept in zip(annotations, keep, strict=True) if kept]
+def _separate_people(roots: np.ndarray, counts: np.ndarray, min_distance: float) -> np.ndarray:
+    """The nearest person, and those at least ``min_distance`` mm from every other, in XY.
+
+    Args:
+        roots: (P, 3) mm, the people of one image after those of another.
+        counts: (N,) people of each image.
+
+    Returns:
+        (P,) whether a person is kept.
+    """
+    kept = np.ones(len(roots), dtype=bool)
+    starts = np.cumsum(counts) - counts
+    for count in np.unique(counts[counts > 1]):  # images of as many people at once
+        people = starts[counts == count, None] + np.arange(count)
+        of_image = roots[people]
+        distances = np.linalg.norm(of_image[:, :, None, :2] - of_image[:, None, :, :2], axis=-1)
+        distances[:, np.arange(count), np.arange(count)] = np.inf
+        apart = distances.min(axis=2) >= min_distance
+        apart[np.arange(len(apart)), of_image[..., 2].argmin(axis=1)] = True
+        kept[people] = apart
+    return kept
