@@ -1,0 +1,152 @@
+"""What is known exactly of everybody in a picture: joints, visibility, masks, boxes."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .assets import Assets
+from .camera import Camera
+from .renderer import Rendering
+from .rig import COCO_NAMES, JOINT_NAMES
+from .world import World
+
+# How deep keypoints of the face lie under the skin at most, metres, for a stature of 1.75 m.
+_FACE_DEPTH = {"nose": 0.04, "eye": 0.045, "ear": 0.06}
+# What hair and the head's own width put before a joint that lies near an end of the body.
+_LEAST_DEPTH = {"head_top": 0.11, "head": 0.12, "neck": 0.11}
+_CLOTHES = 0.04
+
+
+@dataclass(frozen=True)
+class PersonTruth:
+    """One person in one picture.
+
+    Attributes:
+        person: index in the world; owner number ``person + 1`` in ``Rendering.owner``.
+        subject_id: the body's number in the pack.
+        joints_world (17, 3): metres, world frame.
+        joints_cam (17, 3): ``muco17`` joints in the camera frame, mm.
+        joints_px (17, 2): continuous pixels of the undistorted image.
+        visible (17,): inside the image and the first surface there is this person's, no further
+            in front of the joint than the body is thick.
+        coco_cam (17, 3), coco_px (17, 2), coco_visible (17,): COCO's joints likewise.
+        box_amodal (4,): x0, y0, x1, y1 around the whole body, not clipped to the image.
+        box_visible (4,): around the visible pixels; None where there are none.
+        visible_pixels: number of pixels that show this person.
+    """
+
+    person: int
+    subject_id: int
+    joints_world: np.ndarray
+    joints_cam: np.ndarray
+    joints_px: np.ndarray
+    visible: np.ndarray
+    coco_cam: np.ndarray
+    coco_px: np.ndarray
+    coco_visible: np.ndarray
+    box_amodal: np.ndarray
+    box_visible: np.ndarray | None
+    visible_pixels: int
+
+
+@lru_cache(maxsize=128)
+def joint_depths(assets: Assets, subject_index: int) -> tuple[np.ndarray, np.ndarray]:
+    """(17,) and (17,) mm: how far a surface may lie before a ``muco17`` or a COCO joint.
+
+    Measured on the rest body: the furthest of the skin in front of, behind and beside the joint.
+    """
+    subject = assets.subjects[subject_index]
+    skin = subject.vertices[assets.skin_vertices[::3]]
+    scale = subject.stature / 1.75
+    depths = np.empty(len(JOINT_NAMES))
+    for k, name in enumerate(JOINT_NAMES):
+        away = skin - subject.joints[k]
+        distance = np.maximum(np.linalg.norm(away, axis=1), 1e-6)
+        views = [(0, -1, 0), (0, 1, 0)]
+        if name.endswith(("hip", "knee", "ankle", "shoulder")):
+            views.append((1 if name.startswith("left") else -1, 0, 0))
+        reach = [_LEAST_DEPTH.get(name, 0.05) * scale]
+        for view in views:
+            cone = away @ np.array(view) > np.cos(np.radians(20)) * distance
+            if cone.any():
+                reach.append(float(distance[cone].min()))
+        depths[k] = max(reach) * 1.2 + _CLOTHES
+    by_name = dict(zip(JOINT_NAMES, depths, strict=True))
+    coco = [
+        by_name.get(name) or _FACE_DEPTH[name.split("_")[-1]] * scale + 0.02 for name in COCO_NAMES
+    ]
+    return 1000 * depths, 1000 * np.array(coco)
+
+
+def _depth_test(
+    camera: Camera, rendering: Rendering, number: int, points: np.ndarray, depths: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (N, 2) and visibility (N,) of camera points (N, 3)."""
+    pixels = camera.project(points)
+    seen = camera.distort(pixels) if camera.distortion is not None else pixels
+    width, height = camera.size
+    in_front = points[:, 2] > 0
+    inside = in_front & (seen >= 0).all(axis=1) & (seen < [width, height]).all(axis=1)
+    columns, rows = np.where(inside[:, None], seen, 0).astype(int).T
+    own = rendering.owner[rows, columns] == number
+    near = points[:, 2] - rendering.depth[rows, columns] <= depths
+    return pixels, inside & own & near
+
+
+def _outline(camera: Camera, vertices: np.ndarray) -> np.ndarray:
+    """Box (4,) around the projections of those world vertices (V, 3) that are in front."""
+    rows = np.concatenate([camera.rotation, camera.translation[:, None] / 1000], axis=1)
+    x, y, z = vertices.astype(np.float64).T
+    u, v, w = (r[0] * x + r[1] * y + r[2] * z + r[3] for r in rows)
+    front = w > 0.1
+    u, v = u[front] / w[front], v[front] / w[front]
+    fx, fy, cx, cy = camera.intrinsics
+    box = [fx * u.min() + cx, fy * v.min() + cy, fx * u.max() + cx, fy * v.max() + cy]
+    return np.array(box)
+
+
+def _visible_box(owner: np.ndarray, number: int) -> tuple[np.ndarray | None, int]:
+    """Box (4,) around an owner's pixels and how many there are; None and 0 without any."""
+    mask = owner == number
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return None, 0
+    mask = mask[rows[0] : rows[-1] + 1]
+    columns = np.flatnonzero(mask.any(axis=0))
+    box = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+    return np.array(box, float), int(np.count_nonzero(mask))
+
+
+def observe(
+    world: World, camera: Camera, rendering: Rendering, seconds: float = 0.0
+) -> list[PersonTruth]:
+    """Truth of everybody in the world who is in front of the camera, visible or not."""
+    people = []
+    for k, (person, body) in enumerate(zip(world.people, world.bodies(seconds), strict=True)):
+        joints = camera.to_camera(body.joints)
+        if joints[:, 2].min() <= 100:
+            continue
+        depths, coco_depths = joint_depths(world.assets, person.subject_id)
+        pixels, visible = _depth_test(camera, rendering, k + 1, joints, depths)
+        coco = camera.to_camera(body.keypoints[:17])
+        coco_pixels, coco_visible = _depth_test(camera, rendering, k + 1, coco, coco_depths)
+        outline = _outline(camera, body.vertices)
+        box, shown = _visible_box(rendering.owner, k + 1)
+        people.append(
+            PersonTruth(
+                k,
+                person.subject_id,
+                body.joints,
+                joints,
+                pixels,
+                visible,
+                coco,
+                coco_pixels,
+                coco_visible,
+                outline,
+                box,
+                shown,
+            )
+        )
+    return people
