@@ -29,6 +29,7 @@ setup(
     ],
     extras_require={
         "demo": ["matplotlib>=3.6"],
+        "synthetic": ["numba>=0.60"],
         "tests": ["pytest>=7", "hypothesis>=6", "ruff"],
     },
 )

@@ -24,6 +24,8 @@ def add_hmor_config(cfg: CfgNode) -> None:
     # "SGD", as in the paper, or "AdamW", which leaves the flat heatmaps of an untrained PoseHead
     # in far fewer steps where the learning rate must be small.
     cfg.SOLVER.OPTIMIZER = "SGD"
+    # Of AdamW: decay of the running means of gradients and of their squares.
+    cfg.SOLVER.BETAS = (0.9, 0.999)
 
     # On a CPU, run in bfloat16 (autocast) and channels_last: two to three times faster where the
     # processor has bfloat16 matrix units.  On a GPU use Detectron2's SOLVER.AMP.

@@ -34,6 +34,8 @@ def build_hmor_optimizer(cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Op
     options = {"lr": solver.BASE_LR, "weight_decay": solver.WEIGHT_DECAY}
     if solver.OPTIMIZER == "SGD":
         options.update(momentum=solver.MOMENTUM, nesterov=solver.NESTEROV)
+    else:
+        options.update(betas=tuple(solver.BETAS))
     kind = _OPTIMIZERS[solver.OPTIMIZER]
     if solver.CLIP_GRADIENTS.ENABLED:
         kind = _clipped(kind, solver.CLIP_GRADIENTS.CLIP_VALUE, solver.CLIP_GRADIENTS.NORM_TYPE)

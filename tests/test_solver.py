@@ -33,8 +33,11 @@ def test_gradients_are_clipped_together(clip):
 
 def test_adamw_and_unknown():
     model = torch.nn.Linear(4, 3)
-    optimizer = build_hmor_optimizer(make_cfg("AdamW", 1), model)
+    cfg = make_cfg("AdamW", 1)
+    cfg.SOLVER.BETAS = (0.8, 0.95)
+    optimizer = build_hmor_optimizer(cfg, model)
     assert isinstance(optimizer, torch.optim.AdamW)
+    assert {group["betas"] for group in optimizer.param_groups} == {(0.8, 0.95)}
     optimizer.load_state_dict(optimizer.state_dict())
     with pytest.raises(ValueError, match=r"Adagrad.*AdamW"):
         build_hmor_optimizer(make_cfg("Adagrad", 1), model)
