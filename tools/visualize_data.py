@@ -3,7 +3,8 @@
 
 Each picture shows the mapped image with boxes and 2D joints (lines) and the projection of the 3D
 joints through the mapped intrinsics (crosses, which belong on the joints), the 3D poses from
-beside the camera, and from above.  The distance between the two kinds of joints is printed.
+beside the camera, from above, and along random virtual view normals.  The distance between the two
+kinds of joints is printed.
 """
 
 import argparse
@@ -20,15 +21,25 @@ from tqdm import tqdm
 
 from hmor_d2 import add_hmor_config
 from hmor_d2.data import HMORDatasetMapper, register_custom_datasets
+from hmor_d2.losses.views import sample_view_normals
 from hmor_d2.skeleton import Skeleton, get_skeleton
 from hmor_d2.structures import PinholeCameras
-from hmor_d2.visualization import draw_poses, draw_scene, person_colour
+from hmor_d2.visualization import (
+    draw_poses,
+    draw_scene,
+    draw_virtual_view,
+    person_colour,
+)
 
 HEIGHT = 640  # of the pictures, pixels
 
 
 def draw_sample(
-    sample: dict, skeleton: Skeleton, image_format: str, default_fov_deg: float
+    sample: dict,
+    skeleton: Skeleton,
+    image_format: str,
+    default_fov_deg: float,
+    normals: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw one mapped sample.
 
@@ -38,6 +49,7 @@ def draw_sample(
         skeleton: the model's joints.
         image_format: "BGR" or "RGB", of the sample's image.
         default_fov_deg: for the view of pictures without intrinsics.
+        normals: (V, 3) unit view normals to draw the poses along.
 
     Returns:
         (HEIGHT, W, 3) uint8 RGB, and (K,) distances in pixels between joints known in 2D and
@@ -74,7 +86,11 @@ def draw_sample(
             draw_cross(photo, projected[i, j] * zoom, person_colour(i)[::-1])
     view = {"intrinsics": camera.tensor[0].tolist(), "image_size": size, "image": image}
     scene = draw_scene(poses.tensor.numpy(), skeleton, valid=valid, height_px=HEIGHT, **view)
-    return np.hstack([photo[..., ::-1], scene]), errors if has_camera else errors[:0]
+    views = [
+        draw_virtual_view(poses.tensor.numpy(), skeleton, normal, valid=valid, size_px=HEIGHT)
+        for normal in normals
+    ]
+    return np.hstack([photo[..., ::-1], scene, *views]), errors if has_camera else errors[:0]
 
 
 def draw_cross(image: np.ndarray, pixel: np.ndarray, colour: tuple[int, int, int]) -> None:
@@ -103,7 +119,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, type=Path, metavar="DIR")
     parser.add_argument("--num", type=int, default=8, help="pictures, spread over the dataset")
     parser.add_argument("--train", action="store_true", help="with the augmentations of training")
-    parser.add_argument("--seed", type=int, default=0, help="of the augmentations")
+    parser.add_argument("--seed", type=int, default=0, help="of augmentations and views")
+    parser.add_argument("--views", type=int, default=2, help="virtual views to draw")
     parser.add_argument("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE")
     args = parser.parse_args(arguments)
     cfg = get_cfg()
@@ -117,18 +134,22 @@ def main(arguments: list[str] | None = None) -> None:
     records = DatasetCatalog.get(args.dataset)
     if not records:
         parser.error(f"--dataset: '{args.dataset}' has no images")
-    if args.num < 1:
-        parser.error(f"--num: found {args.num}, expected at least 1")
+    if args.num < 1 or args.views < 0:
+        parser.error(f"found --num {args.num} --views {args.views}, expected at least 1 and 0")
 
     seed_all_rng(args.seed)
     mapper = build_mapper(cfg, args.train)
     skeleton = get_skeleton(cfg.MODEL.HMOR.SKELETON)
     args.output.mkdir(parents=True, exist_ok=True)
     chosen = np.unique(np.linspace(0, len(records) - 1, args.num).round().astype(int))
+    generator = torch.Generator().manual_seed(args.seed)
     distances = []
     for index in tqdm(chosen, unit="image"):
         sample = mapper(records[index])
-        picture, errors = draw_sample(sample, skeleton, cfg.INPUT.FORMAT, cfg.INPUT.DEFAULT_FOV_DEG)
+        normals = sample_view_normals(args.views, generator).numpy()
+        picture, errors = draw_sample(
+            sample, skeleton, cfg.INPUT.FORMAT, cfg.INPUT.DEFAULT_FOV_DEG, normals
+        )
         distances.append(errors)
         path = args.output / f"{args.dataset}_{index:06d}.png"
         if not cv2.imwrite(str(path), picture[..., ::-1]):

@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hmor_reference import LEVELS, reference_level, reference_parts_2d
-from hmor_scenes import make_normals, make_scene, make_scene_2d, padded, tensors
 
 from hmor_d2.losses.hmor import hmor_losses, hmor_losses_batched
 from hmor_d2.skeleton import Skeleton, get_skeleton
+from tests.losses.hmor_reference import LEVELS, reference_level, reference_parts_2d
+from tests.losses.hmor_scenes import make_normals, make_scene, make_scene_2d, padded, tensors
 
 SKELETON = get_skeleton("muco17")
 SCENES = {

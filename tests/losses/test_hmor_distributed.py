@@ -3,10 +3,10 @@
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from hmor_scenes import make_normals, make_scene, padded
 
 from hmor_d2.losses.hmor import hmor_losses_batched
 from hmor_d2.skeleton import get_skeleton
+from tests.losses.hmor_scenes import make_normals, make_scene, padded
 
 NUM_PEOPLE = (4, 0, 1, 2)  # a batch in which images differ, and one is empty
 

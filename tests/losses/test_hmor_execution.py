@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hmor_scenes import make_normals, make_scene, padded, tensors
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hmor_d2.losses.hmor import hmor_losses, hmor_losses_batched
 from hmor_d2.skeleton import get_skeleton
+from tests.losses.hmor_scenes import make_normals, make_scene, padded, tensors
 
 SKELETON = get_skeleton("muco17")
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from hmor_scenes import make_scene, tensors
 
 from hmor_d2.losses.hmor import hmor_losses, hmor_losses_batched
 from hmor_d2.losses.views import sample_view_normals
 from hmor_d2.skeleton import get_skeleton
+from tests.losses.hmor_scenes import make_scene, tensors
 
 SKELETON = get_skeleton("muco17")
 

@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hmor_scenes import make_normals, make_scene, tensors
 
 from hmor_d2.losses.hmor import hmor_losses_batched
 from hmor_d2.losses.pairs import ItemPairs
 from hmor_d2.skeleton import get_skeleton
+from tests.losses.hmor_scenes import make_normals, make_scene, tensors
 
 SKELETON = get_skeleton("muco17")
 
