@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .extremities import rest_hands
 from .patterns import make_patterns
 
 PACK = Path(__file__).parent / "pack"
@@ -76,7 +77,8 @@ class Environment:
 class Subject:
     """A body: ``gender``, ``age`` (Anny's scale), rest ``vertices`` (V, 3) and ``joints`` (17, 3).
 
-    ``frames`` (25, 3, 3) and ``keypoint_moments`` (23, 25, 4) as in ``build_body``.
+    ``frames`` (25, 3, 3), ``keypoint_moments`` (23, 25, 4) as in ``build_body``; ``hands`` (2, 3)
+    as in ``extremities``.
     """
 
     index: int
@@ -87,6 +89,7 @@ class Subject:
     joints: np.ndarray
     frames: np.ndarray
     keypoint_moments: np.ndarray
+    hands: np.ndarray
 
     @property
     def age_group(self) -> str:
@@ -121,17 +124,7 @@ class Assets:
         weights = body["weights"].astype(np.float32)
         self.weights = weights / weights.sum(axis=1, keepdims=True)
         self.subjects = [
-            Subject(
-                i,
-                entry["pool"],
-                entry["gender"],
-                entry["age"],
-                (body["mean_vertices"] + body["vertex_steps"][i] * VERTEX_STEP).astype(np.float32),
-                body["joints"][i].astype(np.float64),
-                body["frames"][i].astype(np.float64),
-                body["keypoint_moments"][i].astype(np.float64),
-            )
-            for i, entry in enumerate(self.manifest["subjects"])
+            self._subject(i, entry, body) for i, entry in enumerate(self.manifest["subjects"])
         ]
         self._read_textures(folder)
         self._read_items(folder)
@@ -160,6 +153,16 @@ class Assets:
         """The ``subjects``, ``skins``, ``items``, ``clips`` or ``environments`` of a pool."""
         get = (lambda e: e["pool"]) if kind == "skins" else (lambda e: e.pool)
         return [entry for entry in getattr(self, kind) if get(entry) == pool]
+
+    def _subject(self, index: int, entry: dict, body: dict[str, np.ndarray]) -> Subject:
+        vertices = body["mean_vertices"] + body["vertex_steps"][index] * VERTEX_STEP
+        vertices = vertices.astype(np.float32)
+        fields = ("joints", "frames", "keypoint_moments")
+        joints, frames, moments = (body[field][index].astype(np.float64) for field in fields)
+        skin, strongest = vertices[self.skin_vertices], self.influences[self.skin_vertices, 0]
+        hands = rest_hands(skin, strongest, joints, frames)
+        pool, gender, age = (entry[field] for field in ("pool", "gender", "age"))
+        return Subject(index, pool, gender, age, vertices, joints, frames, moments, hands)
 
     def _read_textures(self, folder: Path) -> None:
         self.skins = [dict(skin, texture=i) for i, skin in enumerate(self.manifest["skins"])]

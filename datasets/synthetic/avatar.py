@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from .assets import REFERENCE_STATURE, Assets, Item, Subject
+from .extremities import place_extremities
 from .motion import Motion, joints_of, pose_segments
 from .skinning import skin
 
@@ -52,12 +53,13 @@ class PosedBody:
     """A person at a moment, in the world, metres.
 
     ``vertices`` (V, 3) float32, ``joints`` (17, 3), ``keypoints`` (23, 3): COCO's 17, then big
-    toes, small toes and heels, of each the left first.
+    toes, small toes and heels, of each the left first; ``extremities`` (4, 3): hands and toes.
     """
 
     vertices: np.ndarray
     joints: np.ndarray
     keypoints: np.ndarray
+    extremities: np.ndarray
 
     def moved(self, place: np.ndarray, heading: float) -> "PosedBody":
         """Turned by ``heading`` (radians, about the vertical) and carried to ``place`` (2,)."""
@@ -69,7 +71,8 @@ class PosedBody:
         moved[:, 0] = np.float32(c) * v[:, 0] - np.float32(s) * v[:, 1] + np.float32(place[0])
         moved[:, 1] = np.float32(s) * v[:, 0] + np.float32(c) * v[:, 1] + np.float32(place[1])
         moved[:, 2] = v[:, 2]
-        return PosedBody(moved, self.joints @ turn + shift, self.keypoints @ turn + shift)
+        points = (self.joints, self.keypoints, self.extremities)
+        return PosedBody(moved, *(p @ turn + shift for p in points))
 
 
 @dataclass(frozen=True)
@@ -192,4 +195,5 @@ def pose_avatar(avatar: Avatar, subject: Subject, motion: Motion, seconds: float
     moments = subject.keypoint_moments
     keypoints = np.einsum("sij,ksj->ki", rotations, moments[..., :3])
     keypoints += np.einsum("ks,si->ki", moments[..., 3], translations)
-    return PosedBody(vertices, joints_of(subject, rotations, translations), keypoints)
+    extremities = place_extremities(subject.hands, rotations, translations, keypoints)
+    return PosedBody(vertices, joints_of(subject, rotations, translations), keypoints, extremities)

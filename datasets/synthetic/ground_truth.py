@@ -15,6 +15,7 @@ from .world import World
 _FACE_DEPTH = {"nose": 0.04, "eye": 0.045, "ear": 0.06}
 # What hair and the head's own width put before a joint that lies near an end of the body.
 _LEAST_DEPTH = {"head_top": 0.11, "head": 0.12, "neck": 0.11}
+_EXTREMITY_DEPTH = 0.08
 _CLOTHES = 0.04
 
 
@@ -31,6 +32,8 @@ class PersonTruth:
         visible (17,): inside the image and the first surface there is this person's, no further
             in front of the joint than the body is thick.
         coco_cam (17, 3), coco_px (17, 2), coco_visible (17,): COCO's joints likewise.
+        extremities_cam (4, 3), extremities_px (4, 2), extremities_visible (4,): the right and the
+            left hand (knuckles), the right and the left toe, which follow in ``muco21``.
         box_amodal (4,): x0, y0, x1, y1 around the whole body, not clipped to the image.
         box_visible (4,): around the visible pixels; None where there are none.
         visible_pixels: number of pixels that show this person.
@@ -45,6 +48,9 @@ class PersonTruth:
     coco_cam: np.ndarray
     coco_px: np.ndarray
     coco_visible: np.ndarray
+    extremities_cam: np.ndarray
+    extremities_px: np.ndarray
+    extremities_visible: np.ndarray
     box_amodal: np.ndarray
     box_visible: np.ndarray | None
     visible_pixels: int
@@ -121,16 +127,22 @@ def _visible_box(owner: np.ndarray, number: int) -> tuple[np.ndarray | None, int
 def observe(
     world: World, camera: Camera, rendering: Rendering, seconds: float = 0.0
 ) -> list[PersonTruth]:
-    """Truth of everybody in the world who is in front of the camera, visible or not."""
+    """Truth of everybody who is in front of the camera with all joints, visible or not."""
     people = []
     for k, (person, body) in enumerate(zip(world.people, world.bodies(seconds), strict=True)):
         joints = camera.to_camera(body.joints)
-        if joints[:, 2].min() <= 100:
+        coco = camera.to_camera(body.keypoints[:17])
+        extremities = camera.to_camera(body.extremities)
+        if min(points[:, 2].min() for points in (joints, coco, extremities)) <= 100:
             continue
         depths, coco_depths = joint_depths(world.assets, person.subject_id)
         pixels, visible = _depth_test(camera, rendering, k + 1, joints, depths)
-        coco = camera.to_camera(body.keypoints[:17])
         coco_pixels, coco_visible = _depth_test(camera, rendering, k + 1, coco, coco_depths)
+        stature = world.assets.subjects[person.subject_id].stature
+        reach = 1000 * (_EXTREMITY_DEPTH * stature / 1.75 + _CLOTHES)
+        tips, tips_seen = _depth_test(
+            camera, rendering, k + 1, extremities, np.full(len(extremities), reach)
+        )
         outline = _outline(camera, body.vertices)
         box, shown = _visible_box(rendering.owner, k + 1)
         people.append(
@@ -144,6 +156,9 @@ def observe(
                 coco,
                 coco_pixels,
                 coco_visible,
+                extremities,
+                tips,
+                tips_seen,
                 outline,
                 box,
                 shown,
