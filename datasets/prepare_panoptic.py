@@ -20,13 +20,16 @@ from hmor_d2.data.datasets.panoptic_files import find_poses, image_folder, list_
 from hmor_d2.data.datasets.panoptic_index import index_path, read_index, write_index
 
 JPEG_QUALITY = 95
+# Videos and poses of a sequence do not always end at the same frame.
+TOLERATED_FRAMES = 5
 
 
 def extract_frames(folder: Path, camera: str, wanted: Collection[int]) -> int:
     """Write frames of ``hdVideos/hd_<camera>.mp4`` as ``hdImgs/<camera>/<camera>_%08d.jpg``.
 
     Frames count from 0, as in the toolbox's ``extractAll.sh`` and in the names of the poses.
-    Those that are there already are left alone; each is written aside and renamed.
+    Those that are there already are left alone; each is written aside and renamed.  A video may
+    end up to :data:`TOLERATED_FRAMES` before the poses do, which is said on stderr.
 
     Args:
         folder: of the sequence.
@@ -36,8 +39,7 @@ def extract_frames(folder: Path, camera: str, wanted: Collection[int]) -> int:
         how many were written.
 
     Raises:
-        DatasetError: for a video that is missing, does not open, or ends before the last wanted
-            frame.
+        DatasetError: for a video that is missing, does not open, or ends earlier.
         OSError: if a picture cannot be written.
     """
     target = Path(image_folder(str(folder), camera))
@@ -55,6 +57,12 @@ def extract_frames(folder: Path, camera: str, wanted: Collection[int]) -> int:
         # Every frame is decoded in turn: jumping to a number is not exact in these videos.
         for frame in tqdm(range(last + 1), desc=f"{folder.name}, {camera}", unit="frame"):
             if not capture.grab():
+                if frame and last - frame < TOLERATED_FRAMES:
+                    late = sum(number >= frame for number in missing)
+                    tqdm.write(
+                        f"{video}: ends {late} wanted frames before the poses", file=sys.stderr
+                    )
+                    break
                 raise DatasetError(
                     f"{video}: found {frame} frames, expected {last + 1} (is the file whole?)"
                 )
@@ -74,7 +82,8 @@ def write_jpeg(path: Path, image) -> None:
     good, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not good:
         raise OSError(f"{path}: the picture cannot be encoded")
-    partial = path.with_suffix(".jpg.part")
+    # A name of its own, as another run may write the same picture.
+    partial = path.with_suffix(f".jpg.{os.getpid()}.part")
     partial.write_bytes(content.tobytes())
     os.replace(partial, path)
 
@@ -107,8 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    default_root = os.path.join(os.environ.get("DETECTRON2_DATASETS", "datasets"), "panoptic")
-    parser.add_argument("--root", type=Path, default=Path(default_root), metavar="DIR",
+    default_root = Path(os.environ.get("DETECTRON2_DATASETS", "datasets")) / "panoptic"
+    parser.add_argument("--root", type=Path, default=default_root, metavar="DIR",
                         help="folder of the sequences")  # fmt: skip
     parser.add_argument("--sequences", nargs="+", metavar="NAME", help="default: all in the folder")
     parser.add_argument("--cameras", nargs="+", default=["00_16", "00_30"], metavar="CAMERA")
@@ -121,6 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--frame-step", type=positive, default=1, metavar="K",
                         help="extract frames whose number is a multiple of K")  # fmt: skip
     args = parser.parse_args(arguments)
+    args.root = args.root.expanduser()
     if args.extract_frames and args.image_ext != "jpg":
         parser.error("--extract-frames writes jpg images")
     sequences = args.sequences or sorted(

@@ -44,6 +44,13 @@ class HMORCheckpointer(DetectionCheckpointer, _WeightsOnlyCheckpointer):
     file's name, for anything else and for broken files.
     """
 
+    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As DetectionCheckpointer's; after an error, the next file can be loaded as well."""
+        try:
+            return super().load(path, *args, **kwargs)
+        finally:
+            self._parsed_url_during_load = None  # Detectron2 leaves it behind where it fails
+
     def _load_file(self, filename: str) -> dict[str, Any]:
         if filename.endswith(".pkl"):
             return self._load_pkl(filename)

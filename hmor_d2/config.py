@@ -21,6 +21,10 @@ def add_hmor_config(cfg: CfgNode) -> None:
     # image equally often.  Applied through Detectron2's RepeatFactorTrainingSampler.
     cfg.DATASETS.TRAIN_RATIO = ()
 
+    # Options of datasets' evaluators, over those of their metadata, a list of dicts, e.g.
+    # {dataset: panoptic_test, matching: smap}.
+    cfg.TEST.EVALUATOR_OPTIONS = []
+
     # "SGD", as in the paper, or "AdamW", which leaves the flat heatmaps of an untrained PoseHead
     # in far fewer steps where the learning rate must be small.
     cfg.SOLVER.OPTIMIZER = "SGD"

@@ -316,6 +316,44 @@ def test_records_without_what_is_needed(tool, registered, capsys):
         assert f"'{field}'" in capsys.readouterr().err
 
 
+def test_arguments_that_a_loader_refuses(check, tmp_path, capsys):
+    entry = {"format": "panoptic", "root": str(tmp_path), "sequences": ["seq", "seq"],
+             "cameras": ["00_16"]}  # fmt: skip
+    assert check(entry)[0] == 2
+    assert "expected each sequence and camera once" in capsys.readouterr().err
+
+
+def test_files_that_cannot_be_opened(check, tmp_path, capsys):
+    entry = {"format": "coco", "json_file": str(tmp_path), "image_root": str(tmp_path)}
+    assert check(entry)[0] == 2
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"format": "coco", "json_file": "/absent/x.json", "image_root": "/absent"},
+         "/absent/x.json: found nothing there"),
+        ({"format": "other"}, "found format 'other'"),
+    ],
+)  # fmt: skip
+def test_visualize_data_says_what_is_wrong_with_a_dataset(tmp_path, capsys, entry, expected):
+    name = f"check_visualize_{entry['format']}"
+    config = tmp_path / "config.yaml"
+    custom = [{"name": name, **entry}]
+    config.write_text(yaml.safe_dump({"VERSION": 2, "DATASETS": {"CUSTOM": custom}}))
+    arguments = ["--config-file", str(config), "--dataset", name, "--output", str(tmp_path)]
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            load_script("tools/visualize_data.py").main(arguments)
+    finally:
+        for catalog in (DatasetCatalog, MetadataCatalog):
+            if name in catalog.list():
+                catalog.remove(name)
+    assert stopped.value.code == 2
+    assert expected in capsys.readouterr().err
+
+
 def make_coco(folder: Path) -> dict:
     rng = np.random.default_rng(0)
     records = []
@@ -373,7 +411,7 @@ def test_real_panoptic_images(check):
     code, report = check(entry, "--images", "all")
     assert code == 0, rows_by(report, "FAIL")
     assert row(report, READABLE)["value"] == "15 of 15"
-    assert row(report, "people with 3D joints")["value"] == "45"
+    assert row(report, "people with 3D joints")["value"] == "44"
     assert max(found["median_px"] for found in report["reprojection"].values()) < 1e-3
 
 

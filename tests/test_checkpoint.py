@@ -198,6 +198,19 @@ def test_truncated_files(tmp_path, name):
             HMORCheckpointer(Stem()).load(str(path))
 
 
+def test_another_file_can_be_loaded_after_a_broken_one(tmp_path):
+    for name in ("bad.pth", "bad.pkl"):
+        (tmp_path / name).write_bytes(b"junk")
+    torch.save(tensors(ZOO), tmp_path / "good.pth")
+    model = Stem()
+    checkpointer = HMORCheckpointer(model)
+    for name in ("bad.pth", "bad.pkl"):
+        with pytest.raises(CheckpointError, match=name):
+            checkpointer.load(str(tmp_path / name))
+    checkpointer.load(str(tmp_path / "good.pth"))
+    np.testing.assert_array_equal(model.stem.conv1.bias.detach().numpy(), BIAS)
+
+
 @pytest.mark.parametrize("content", [[1, 2], {3: WEIGHT}, {"blobs": [WEIGHT]}])
 def test_pickles_without_weights(tmp_path, content):
     path = write(tmp_path / "weights.pkl", content)

@@ -68,7 +68,11 @@ def write_report(path: Path, report: dict) -> None:
 
 
 def check_dataset(args: argparse.Namespace) -> tuple[list[Check], dict]:
-    """The rows, and the reprojection by joint.  Raises DatasetError for an unusable dataset."""
+    """The rows, and the reprojection by joint.
+
+    Raises:
+        ValueError, OSError: DatasetError and others, for a dataset that cannot be used.
+    """
     cfg = get_cfg()
     add_hmor_config(cfg)
     if args.config_file:
@@ -109,7 +113,8 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse_arguments(arguments)
     try:
         checks, reprojection = check_dataset(args)
-    except DatasetError as error:
+    # Also a loader's ValueError for arguments of an entry, and a file that may not be read.
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     failed = [check.name for check in checks if check.status == "FAIL"]

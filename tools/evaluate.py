@@ -72,13 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         figures, tables = EVALUATIONS[args.dataset](args)
+        if args.output:
+            args.output.parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(figures, allow_nan=False)
+            write_json(str(args.output), {"dataset": args.dataset}, args.dataset, [text])
     except (ValueError, OSError) as error:
-        sys.exit(f"{parser.prog}: error: {error}")
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
     print(tables)
-    if args.output:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        header = {"dataset": args.dataset}
-        write_json(str(args.output), header, args.dataset, [json.dumps(figures, allow_nan=False)])
 
 
 if __name__ == "__main__":

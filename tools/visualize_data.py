@@ -20,7 +20,7 @@ from detectron2.utils.env import seed_all_rng
 from tqdm import tqdm
 
 from hmor_d2 import add_hmor_config
-from hmor_d2.data import HMORDatasetMapper, register_custom_datasets
+from hmor_d2.data import DatasetError, HMORDatasetMapper, register_custom_datasets
 from hmor_d2.losses.views import sample_view_normals
 from hmor_d2.skeleton import Skeleton, get_skeleton
 from hmor_d2.structures import PinholeCameras
@@ -127,11 +127,17 @@ def main(arguments: list[str] | None = None) -> None:
     add_hmor_config(cfg)
     cfg.merge_from_file(args.config_file)
     cfg.merge_from_list(args.opts)
-    register_custom_datasets(cfg.DATASETS.CUSTOM)
+    try:
+        register_custom_datasets(cfg.DATASETS.CUSTOM)
+    except DatasetError as error:
+        parser.error(f"--config-file: {error}")
     if args.dataset not in DatasetCatalog:
         known = [n for n in DatasetCatalog.list() if MetadataCatalog.get(n).get("joint_set")]
         parser.error(f"--dataset: found '{args.dataset}', expected one of {known}")
-    records = DatasetCatalog.get(args.dataset)
+    try:
+        records = DatasetCatalog.get(args.dataset)
+    except DatasetError as error:
+        parser.error(f"--dataset: {error}")
     if not records:
         parser.error(f"--dataset: '{args.dataset}' has no images")
     if args.num < 1 or args.views < 0:

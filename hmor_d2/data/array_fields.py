@@ -26,8 +26,11 @@ def array_field(
     lengths = ", ".join("any" if length is None else str(length) for length in shape)
     expected = f"numbers of shape ({lengths})"
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+        array = np.asarray(value)
+        if array.dtype.kind in "US":  # numpy would read numbers from texts
+            raise TypeError("expected numbers, found text")
+        array = np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise field_error(where, field, value, expected) from None
     fits = array.ndim == len(shape) and all(
         wanted in (None, length) for wanted, length in zip(shape, array.shape, strict=True)

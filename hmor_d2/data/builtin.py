@@ -63,7 +63,7 @@ def _register_all(root: str) -> None:
             os.path.join(root, "coco", f"{split}2017"),
         )
     panoptic = os.path.join(root, "panoptic")
-    register_panoptic("panoptic_train", panoptic, _PANOPTIC_TRAIN, _PANOPTIC_CAMERAS)
+    register_panoptic("panoptic_train", panoptic, _PANOPTIC_TRAIN, _PANOPTIC_CAMERAS, compact=True)
     register_panoptic(
         "panoptic_test",
         panoptic,

@@ -123,6 +123,8 @@ class _Reader:
                 stop, problem = _SPACE.match(self._text, end).end(), "Expecting ',' delimiter"
             except json.JSONDecodeError as error:
                 stop, problem = error.pos, error.msg
+            except ValueError as error:  # a number of thousands of digits
+                raise self._error(str(error)) from error
             may_be_cut = problem.startswith(_CUT_STRING) or stop + _LONGEST_TOKEN > len(self._text)
             if self._ended or not may_be_cut:
                 raise self._error(problem, stop)

@@ -12,12 +12,16 @@ from detectron2.structures import BoxMode
 from .annotations import Where, check_intrinsics, field_error
 
 __all__ = [
+    "NEAREST_MM",
     "annotate_people",
     "camera_intrinsics",
     "enlarged_box",
-    "meets_image",
     "project_joints",
 ]
+
+#: Depth from which on a joint counts as in front of the camera.  Nearer ones are inside a lens, or
+#: pass it: their projection goes to infinity, and the rounding of float32 shows in pixels.
+NEAREST_MM = 100.0
 
 # As in Moon et al.'s conversions of MuCo-3DHP, Human3.6M and 3DPW.
 _BOX_ENLARGEMENT = 1.2
@@ -46,16 +50,16 @@ def project_joints(
     """Pinhole projection, with a visibility that follows from geometry alone.
 
     Args:
-        joints: (N, J, 3) in the camera frame, of any unit.
+        joints: (N, J, 3) mm in the camera frame.
         known: (N, J) bool.
         intrinsics: (4,) or (N, 4): fx, fy, cx, cy in continuous pixels.
         image_size: (2,) or (N, 2): width and height, pixels.
 
     Returns:
         (N, J, 3) x, y in continuous pixels and v: 2 inside the image, 1 outside it, 0 (and
-        x = y = 0) where unknown or not in front of the camera.
+        x = y = 0) where unknown or not in front of the camera by :data:`NEAREST_MM`.
     """
-    in_front = known & (joints[..., 2] > 0)
+    in_front = known & (joints[..., 2] >= NEAREST_MM)
     depth = np.where(in_front, joints[..., 2], 1.0)[..., None]
     camera = np.asarray(intrinsics, dtype=np.float64)[..., None, :]
     pixels = joints[..., :2] / depth * camera[..., :2] + camera[..., 2:]
@@ -85,22 +89,14 @@ def enlarged_box(pixels: np.ndarray, counted: np.ndarray) -> np.ndarray:
     return np.concatenate((middle - half, middle + half), axis=1)
 
 
-def meets_image(boxes: np.ndarray, image_size: np.ndarray) -> np.ndarray:
-    """(N,) bool: the boxes (N, 4), XYXY, that have a size and overlap the image.
-
-    ``image_size`` is as in :func:`project_joints`.
-    """
-    low, high = boxes[:, :2], boxes[:, 2:]
-    size = np.asarray(image_size, dtype=np.float64)
-    return ((high > low) & (high > 0) & (low < size)).all(axis=1)
-
-
 def annotate_people(
     joints_mm: np.ndarray,
     known: np.ndarray,
     intrinsics: np.ndarray,
     image_size: np.ndarray,
     person_ids: Sequence[Any],
+    *,
+    compact: bool = False,
 ) -> list[dict[str, Any] | None]:
     """Annotations of dataset dicts for people of whom the 3D joints are known.
 
@@ -109,19 +105,23 @@ def annotate_people(
         known: (N, J) bool.
         intrinsics, image_size: as in :func:`project_joints`.
         person_ids: N values for ``person_id``.
+        compact: ``keypoints`` as float32 arrays (3 J,) in place of lists of floats.
 
     Returns:
-        one annotation a person, None for one whose box misses the image.  ``keypoints`` are as
-        :func:`project_joints` gives them; the box, XYXY, is the :func:`enlarged_box` of joints
-        in front of the camera; unknown joints are zero in ``keypoints_cam``.
+        one annotation a person, None for one without any joint inside the image, and for one
+        whose box has no size.  ``keypoints`` are as :func:`project_joints` gives them; the box,
+        XYXY, is the :func:`enlarged_box` of joints in front of the camera; unknown joints are
+        zero in ``keypoints_cam``.
     """
     joints = np.where(known[..., None], joints_mm, 0.0)
     keypoints = project_joints(joints, known, intrinsics, image_size)
     boxes = enlarged_box(keypoints[..., :2], keypoints[..., 2] > 0)
-    rows = np.flatnonzero(meets_image(boxes, image_size))
+    seen = (keypoints[..., 2] == 2).any(axis=1)
+    rows = np.flatnonzero(seen & (boxes[:, 2:] > boxes[:, :2]).all(axis=1))
     joints = joints.astype(np.float32)
     people: list[dict[str, Any] | None] = [None] * len(joints)
-    flat = keypoints[rows].reshape(len(rows), 3 * joints_mm.shape[1]).tolist()
+    flat = keypoints[rows].reshape(len(rows), 3 * joints_mm.shape[1])
+    flat = flat.astype(np.float32) if compact else flat.tolist()
     for row, box, person in zip(rows.tolist(), boxes[rows].tolist(), flat, strict=True):
         people[row] = {
             "bbox": box,

@@ -2,17 +2,24 @@
 
 The folder is that of the environment variable ``HMOR_D2_CACHE``, ``~/.cache/hmor_d2`` where it is
 not set.  Each annotation file has one file there, which is written anew when the annotation file
-changes; all of them may be deleted at any time.
+changes, and an empty one to lock; all of them may be deleted while nothing is loaded.
 """
 
+import contextlib
+import glob
 import hashlib
 import json
 import logging
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 __all__ = ["cache_folder", "cache_path", "load_or_build"]
 
@@ -42,7 +49,8 @@ def load_or_build(
 
     The cache serves while the file has the path, size and time of change that it had, and the
     layout is the same.  A cached file that is broken is built anew; a folder that cannot be
-    written is logged, and no error.
+    written is logged, and no error.  Of several processes one builds, while the others wait for
+    it; where the folder's file system has no locks, each builds for itself.
 
     Args:
         source: path of the annotation file, which exists.
@@ -55,9 +63,45 @@ def load_or_build(
     path = cache_path(source)
     arrays = _read(path, key)
     if arrays is None:
-        arrays = build()
-        _write(path, key, arrays)
+        with _locked(path) as locked:
+            arrays = _read(path, key) if locked else None  # another process may have built it
+            if arrays is None:
+                if locked:
+                    _remove_leftovers(path)
+                arrays = build()
+                _write(path, key, arrays)
     return arrays
+
+
+@contextlib.contextmanager
+def _locked(path: str) -> Iterator[bool]:
+    """Hold the lock of a cached file; False where there is none to be had.
+
+    The system frees it with the process, however that ends.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            if fcntl is None:
+                raise OSError("this system has no fcntl")
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            file = stack.enter_context(open(f"{path}.lock", "ab"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                logger.info("%s: another process is building this cache, waiting for it", path)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            locked = True
+        except OSError as error:
+            logger.info("%s: going on without a lock (%s)", path, error)
+            locked = False
+        yield locked
+
+
+def _remove_leftovers(path: str) -> None:
+    """Remove what processes that were killed while writing left; nobody else writes now."""
+    for leftover in glob.glob(f"{glob.escape(path)}.*.tmp"):
+        with contextlib.suppress(OSError):
+            os.remove(leftover)
 
 
 def _read(path: str, key: str) -> dict[str, np.ndarray] | None:
@@ -78,13 +122,10 @@ def _read(path: str, key: str) -> dict[str, np.ndarray] | None:
 
 
 def _write(path: str, key: str, arrays: Mapping[str, np.ndarray]) -> None:
-    temporary = ""
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=os.path.dirname(path), suffix=".tmp", delete=False
-        ) as file:
-            temporary = file.name
+        with open(temporary, "xb") as file:  # the mode is what the user's umask says
             np.savez(file, **{_KEY: np.array(key)}, **arrays)
         os.replace(temporary, path)
         logger.info("Wrote the cache %s", path)

@@ -138,7 +138,8 @@ def register_custom_datasets(entries: Iterable[Mapping[str, Any]], root: str | N
         entries: each with ``name``, ``format`` ("muco", "coco", "panoptic", ...) and the
             arguments of that format's ``register_...`` function and loader.  Registering the
             same entry again does nothing.
-        root: folder that relative paths start from; ``DETECTRON2_DATASETS`` where None.
+        root: folder that relative paths start from, also that of the evaluator's
+            ``annotation_dir``; ``DETECTRON2_DATASETS`` where None.
 
     Raises:
         DatasetError: names the entry; for a format or argument that is unknown or missing, or a
@@ -157,12 +158,21 @@ def register_custom_datasets(entries: Iterable[Mapping[str, Any]], root: str | N
         register, paths = _FORMATS[entry["format"]]
         for key in paths:
             if isinstance(arguments.get(key), str):
-                arguments[key] = os.path.join(root, arguments[key])
+                arguments[key] = _absolute(root, arguments[key])
+        options = arguments.get("evaluator_options")
+        if isinstance(options, Mapping) and isinstance(options.get("annotation_dir"), str):
+            path = _absolute(root, options["annotation_dir"])
+            arguments["evaluator_options"] = {**options, "annotation_dir": path}
         try:
             inspect.signature(register).bind(entry["name"], **arguments)
         except TypeError as error:
             raise DatasetError(f"dataset {dict(entry)}: {error}") from None
         register(entry["name"], **arguments)
+
+
+def _absolute(root: str, path: str) -> str:
+    """A path of a config; ``~`` is the home folder, and a relative one starts from ``root``."""
+    return os.path.join(root, os.path.expanduser(path))
 
 
 _EVALUATOR_KEYS = ("evaluator_type", "evaluator_options")

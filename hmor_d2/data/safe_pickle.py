@@ -133,20 +133,31 @@ def _count(shape: Any) -> int:
     return math.prod(shape)
 
 
-class _Numpy:
-    """Numpy's functions for pickles.  Bound methods, as a pickle can change plain functions."""
+# Numpy's functions for pickles, and the builtins that old protocols call.  They are instances
+# without attributes: a pickle could leave state on functions, bound methods or classes, which all
+# files share.
 
+
+class _MakeDType:
     __slots__ = ()
 
-    def dtype(self, *args: Any) -> _DType:
+    def __call__(self, *args: Any) -> _DType:
         return _DType(*args)
 
-    def reconstruct(self, subtype: Any, shape: Any, type_code: Any) -> _Array:
+
+class _Reconstruct:
+    __slots__ = ()
+
+    def __call__(self, subtype: Any, shape: Any, type_code: Any) -> _Array:
         if subtype is not _NDARRAY:
             raise _Refused("a pickle with an array that is no numpy.ndarray")
         return np.ndarray.__new__(_Array, (0,), "b")
 
-    def scalar(self, dtype: Any, data: Any = b"") -> np.generic:
+
+class _Scalar:
+    __slots__ = ()
+
+    def __call__(self, dtype: Any, data: Any = b"") -> np.generic:
         dtype = _dtype_of(dtype)
         if isinstance(data, str):  # by Python 2
             data = data.encode("latin1")
@@ -154,7 +165,11 @@ class _Numpy:
             raise _Refused(f"a pickle with a scalar of dtype {dtype} and other data")
         return np.ndarray((), dtype, data)[()]
 
-    def frombuffer(self, data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
+
+class _FromBuffer:
+    __slots__ = ()
+
+    def __call__(self, data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
         dtype = _dtype_of(dtype)
         if dtype.hasobject or not isinstance(data, bytes | bytearray):
             raise _Refused(f"a pickle with a buffer of dtype {dtype}")
@@ -163,33 +178,34 @@ class _Numpy:
         return np.ndarray(shape, dtype, data, order=order).copy(order="K")
 
 
-class _Builtins:
-    """The builtins that old protocols call; the same care as for numpy's."""
-
+class _Encode:
     __slots__ = ()
 
-    def encode(self, text: Any, encoding: Any) -> bytes:
+    def __call__(self, text: Any, encoding: Any) -> bytes:
         # Python 3 writes bytes so in protocols 0 to 2, with this encoding alone.
         if not isinstance(text, str) or encoding != "latin1":
             raise _Refused(f"a pickle that encodes text as {encoding!r:.80}")
         return text.encode("latin1")
 
-    def bytes(self) -> bytes:
+
+class _EmptyBytes:
+    __slots__ = ()
+
+    def __call__(self) -> bytes:
         return b""
 
 
-_numpy, _builtins = _Numpy(), _Builtins()
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _NDARRAY,
-    ("numpy", "dtype"): _numpy.dtype,
-    ("_codecs", "encode"): _builtins.encode,
+    ("numpy", "dtype"): _MakeDType(),
+    ("_codecs", "encode"): _Encode(),
     ("collections", "OrderedDict"): OrderedDict,
 }
 for _core in ("numpy.core", "numpy._core"):
-    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _numpy.reconstruct
-    _ALLOWED[f"{_core}.multiarray", "scalar"] = _numpy.scalar
-    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _numpy.frombuffer
+    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _Reconstruct()
+    _ALLOWED[f"{_core}.multiarray", "scalar"] = _Scalar()
+    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _FromBuffer()
 for _module in ("builtins", "__builtin__"):
-    _ALLOWED[_module, "bytes"] = _builtins.bytes
+    _ALLOWED[_module, "bytes"] = _EmptyBytes()
     for _type in (complex, frozenset, set):
         _ALLOWED[_module, _type.__name__] = _type

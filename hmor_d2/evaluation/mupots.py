@@ -37,7 +37,7 @@ MUPOTS_FIGURES: tuple[str, ...] = tuple(
     for figure in ("3DPCK", "AUC")
 )
 
-_IMAGE_NAME = re.compile(r"(.+)/img_(\d{6})\.jpg")
+_IMAGE_NAME = re.compile(r"([^/\\]+)/img_([0-9]{6})\.jpg")
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,8 @@ def evaluate_mupots(
             (17, 2) px, ``keypoints_cam`` (17, 3) mm and ``score``, in the dataset's own pixels
             (index coordinates) and joints (``muco17``); or a file that was read
             (:mod:`.prediction_file`), whose people are checked already.  The people of images
-            without an entry count as missed.
+            without an entry count as missed; images of sequences that are not evaluated are
+            left out, whether the folder has them or not.
         sequences: names of folders; others than the 20 give means of another set.
 
     Returns:
@@ -139,21 +140,23 @@ def _locate_images(
     frame = np.zeros(len(predictions.names), dtype=np.int64)
     others = set()
     for i, image in enumerate(predictions.names):
-        found = _IMAGE_NAME.fullmatch(image)
-        if not found:
+        found = _IMAGE_NAME.fullmatch(str(image))
+        if not found or found[1] in (".", ".."):
             expected = f"'{next(iter(frames))}/img_000000.jpg' and the like"
-            raise field_error(f"{predictions.source}, image {image}", "image", image, expected)
+            raise field_error(f"{predictions.source}, image {image}", "image", str(image), expected)
         name, frame[i] = found[1], int(found[2])
         if name in index and frame[i] < frames[name]:
             sequence[i] = index[name]
         elif name in index:
             expected = f"one of the {frames[name]} frames of {name}, from 000000"
             raise field_error(f"{predictions.source}, image {image}", "frame", found[2], expected)
-        elif name not in others and not os.path.isdir(os.path.join(folder, name)):
-            expected = f"a sequence in {folder}"
-            raise field_error(f"{predictions.source}, image {image}", "sequence", name, expected)
-        else:
+        elif (
+            name in others or name in MUPOTS_SEQUENCES or os.path.isdir(os.path.join(folder, name))
+        ):
             others.add(name)
+        else:
+            expected = f"a sequence of MuPoTS-3D, or in {folder}"
+            raise field_error(f"{predictions.source}, image {image}", "sequence", name, expected)
     used, total = int((sequence >= 0).sum()), sum(frames.values())
     if others:
         logger.info("%d images of other sequences are left out.", len(sequence) - used)
@@ -168,10 +171,10 @@ def _warn_of_sequences_without_match(
 ) -> None:
     empty = [n for n, row in zip(names, rows, strict=True) if row["people"] == row["unmatched"]]
     if empty:
-        logger.warning(
-            "Nobody is matched in %s: means of matched people are over the other sequences.",
-            ", ".join(empty),
-        )
+        left = "means of matched people are over the other sequences"
+        if len(empty) == len(names):
+            left = "figures of matched people are NaN"
+        logger.warning("Nobody is matched in %s: %s.", ", ".join(empty), left)
     if len(empty) == len(names) and any(len(part.scores) for part in people):
         logger.warning(
             "No annotated person has a predicted joint within 40 pixels.  Are 'keypoints' in "

@@ -66,9 +66,14 @@ def _match_smap(people: ImagePeople) -> np.ndarray:
     return match_by_pixel(pred, gt, people.visibility[:, _ROOT] > 0, 30 / scale)
 
 
+def _romp_counts(people: ImagePeople) -> np.ndarray:
+    return (people.visibility == 2).sum(axis=1) > 5
+
+
 def _match_romp(people: ImagePeople) -> np.ndarray:
     compared = people.compared
-    known = people.visibility[:, compared] > 0
+    # ROMP leaves the people out before it matches: they take no prediction from others.
+    known = (people.visibility[:, compared] > 0) & _romp_counts(people)[:, None]
     return match_by_keypoints(
         people.pred_pixels[:, compared], people.pixels[:, compared], known, min_iou=0.05
     )
@@ -93,7 +98,7 @@ PANOPTIC_RULES: Mapping[str, PanopticRule] = {
         description="pairs of the nearest 2D poses with IoU >= 0.05; unknown joints count as "
         "error 0, people missed as 150 mm; only people with more than 5 joints in the image",
         match=_match_romp,
-        counts=lambda p: (p.visibility == 2).sum(axis=1) > 5,
+        counts=_romp_counts,
         over_all_joints=True,
         missed_mm=150.0,
     ),

@@ -20,9 +20,15 @@ order.  Of each person, in the dataset's own order of joints:
 - ``score``: a number, higher for people that are surer.  Only AP depends on it, by its order.
 
 ``joint_set``, the name of the joints' order, may be left out; where it stands it must be the
-dataset's.  Other keys beside ``predictions`` are ignored.  Images may be left out: their people
-count as missed.  A 3D joint that a method lacks cannot be marked: put in its parent's place it
-makes a bone without direction, and counts as wrong.
+dataset's.  Other keys beside ``predictions`` and ``units`` (below) are ignored.  Images may be left
+out: their people count as missed.  Where an image stands twice the last counts.  A 3D joint that a
+method lacks cannot be marked: put in its parent's place it makes a bone without direction, and
+counts as wrong.
+
+Lengths that look like another unit are refused: bones whose median over the people is not within
+40 to 2500, and people whose own median is 0.05 to 2, as in metres.  People below 0.05 are points,
+which have no unit, and are let through.  Millimetres that look otherwise, as of a model that has
+hardly learnt, pass where the file says so: ``"units": {"keypoints_cam": "mm"}``.
 """
 
 import json
@@ -35,9 +41,10 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from ..data.annotations import DatasetError, field_error, load_json, require, stack_field
+from ..data.annotations import DatasetError, field_error, load_json, require
 from ..skeleton import Skeleton
 from .pose_json import write_json
+from .prediction_checks import check_millimetres, stack_numbers
 
 __all__ = [
     "PosePredictions",
@@ -47,8 +54,6 @@ __all__ = [
     "write_predictions_json",
 ]
 
-# A person's median bone is 100 to 400 mm: below and above these it is in another unit.
-_BONE_RANGE_MM = (40.0, 2500.0)
 _MAT_NAME = re.compile(r"(\w+)_img_(\d+)")
 
 
@@ -86,6 +91,8 @@ def stack_predictions(
     predictions: Mapping[str, Sequence[Mapping[str, Any]]],
     skeleton: Skeleton,
     source: str = "predictions",
+    *,
+    check_unit: bool = True,
 ) -> PosePredictions:
     """Check predictions in the form of the file's ``predictions`` and stack them.
 
@@ -93,11 +100,12 @@ def stack_predictions(
         predictions: people by image, lists or arrays; see the module's description.
         skeleton: the dataset's joints.
         source: origin, for messages.
+        check_unit: refuse bones that cannot be in millimetres.
 
     Raises:
         DatasetError: names image, person and field, for a missing field, another number of
-            joints, numbers that are not finite, a person all of whose 2D joints are (0, 0), and
-            bones that cannot be in millimetres.
+            joints, what is no number (text, booleans) or not finite, a person all of whose 2D
+            joints are (0, 0), and bones of another unit.
     """
     if not isinstance(predictions, Mapping):
         raise field_error(source, "predictions", predictions, "an object: people by image")
@@ -112,34 +120,17 @@ def stack_predictions(
     stacked = PosePredictions(
         names,
         image,
-        stack_field(people, "keypoints", (joints, 2), places.place),
-        stack_field(people, "keypoints_cam", (joints, 3), places.place),
-        stack_field(people, "score", (), places.place),
+        stack_numbers(people, "keypoints", (joints, 2), places.place),
+        stack_numbers(people, "keypoints_cam", (joints, 3), places.place),
+        stack_numbers(people, "score", (), places.place),
         source,
     )
-    _check_people(stacked, skeleton)
-    return stacked
-
-
-def _check_people(predictions: PosePredictions, skeleton: Skeleton) -> None:
-    """People with joints, and bones in millimetres."""
-    for i in np.flatnonzero((predictions.keypoints == 0).all(axis=(1, 2))):
+    for i in np.flatnonzero((stacked.keypoints == 0).all(axis=(1, 2))):
         found = "no joint: all are (0, 0), which means not predicted"
-        raise field_error(predictions.place(i), "keypoints", found, "joints in pixels")
-    if len(predictions) == 0:
-        return
-    start, end = np.array(skeleton.parts).T
-    poses = predictions.keypoints_cam
-    median = float(np.median(np.linalg.norm(poses[:, end] - poses[:, start], axis=-1)))
-    low, high = _BONE_RANGE_MM
-    if not low <= median <= high:
-        unit = ", as if in metres" if 0.05 < median < 2 else ""
-        raise field_error(
-            f"{predictions.source}, {len(predictions)} people, first {predictions.place(0)}",
-            "keypoints_cam",
-            f"bones whose median length is {median:.3g}{unit}",
-            f"millimetres, a median from {low:g} to {high:g}",
-        )
+        raise field_error(stacked.place(i), "keypoints", found, "joints in pixels")
+    if check_unit:
+        check_millimetres(stacked.keypoints_cam, skeleton, source, stacked.place)
+    return stacked
 
 
 def read_predictions_json(path: str, skeleton: Skeleton) -> PosePredictions:
@@ -147,8 +138,8 @@ def read_predictions_json(path: str, skeleton: Skeleton) -> PosePredictions:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        DatasetError: for a file that is not whole, another ``joint_set``, and as
-            :func:`stack_predictions` does.
+        DatasetError: for a file that is not whole, another ``joint_set``, another unit in
+            ``units``, and as :func:`stack_predictions` does.
     """
     _require_file(path)
     content = load_json(path)
@@ -156,7 +147,11 @@ def read_predictions_json(path: str, skeleton: Skeleton) -> PosePredictions:
     joint_set = content.get("joint_set", skeleton.name)
     if joint_set != skeleton.name:
         raise field_error(path, "joint_set", joint_set, f"'{skeleton.name}'")
-    return stack_predictions(predictions, skeleton, path)
+    units = content.get("units", {})
+    unit = units.get("keypoints_cam") if isinstance(units, Mapping) else units
+    if unit not in (None, "mm"):
+        raise field_error(path, "units", units, '{"keypoints_cam": "mm"} or nothing')
+    return stack_predictions(predictions, skeleton, path, check_unit=unit is None)
 
 
 def read_predictions_mat(path_2d: str, path_3d: str, skeleton: Skeleton) -> PosePredictions:

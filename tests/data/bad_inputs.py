@@ -57,6 +57,29 @@ COCO_STYLE: dict[str, Broken] = {
         lambda c: c["annotations"][1].update(bbox=[math.nan, 0, 1, 1]),
         ["annotation {annotation}", "bbox", "finite"],
     ),
+    "box of texts": (
+        lambda c: c["annotations"][1].update(bbox=["1", "2", "3", "4"]),
+        ["image {owner}, annotation {annotation}", "bbox", "numbers"],
+    ),
+    "box beyond a float": (
+        lambda c: c["annotations"][1].update(bbox=[1, 2, 10**400, 4]),
+        ["image {owner}, annotation {annotation}", "bbox", "numbers"],
+    ),
+    "huge width": (
+        lambda c: c["images"][1].update(width=10**30),
+        ["image {image}", "width", "below 2**31"],
+    ),
+    "null images": (lambda c: c.update(images=None), ["'images'", "None"]),
+    "null annotations": (lambda c: c.update(annotations=None), ["'annotations'", "None"]),
+    "id in a list": (lambda c: c["images"][1].update(id=[1]), ["images[1]", "'id'", "[1]"]),
+    "image_id in a list": (
+        lambda c: c["annotations"][1].update(image_id=[1]),
+        ["annotation {annotation}", "image_id", "[1]"],
+    ),
+    "file_name of no text": (
+        lambda c: c["images"][1].update(file_name=7),
+        ["image {image}", "file_name", "found 7"],
+    ),
     "negative box": (
         lambda c: c["annotations"][1].update(bbox=[1, 2, -3, 4]),
         ["annotation {annotation}", "bbox", "[1, 2, -3, 4]"],
@@ -87,6 +110,10 @@ def assert_unreadable_refused(content: object, path: Path, load: Callable[[str],
     """The file cut short, not text, or absent: DatasetError that names it."""
     whole = json.dumps(content)
     for broken in (whole[:100], whole[:-40], ""):
+        path.write_text(broken)
+        with pytest.raises(DatasetError, match=f"{path.name}.*broken JSON"):
+            load(str(path))
+    for broken in ('{"images": ' + "[" * 100_000, '{"images": [' + "1" * 100_000 + "]}"):
         path.write_text(broken)
         with pytest.raises(DatasetError, match=f"{path.name}.*broken JSON"):
             load(str(path))

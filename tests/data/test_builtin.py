@@ -107,6 +107,24 @@ def test_an_entry_may_choose_its_evaluator(name, muco):
         register_custom_datasets([entry])
 
 
+def test_paths_of_an_entry_start_from_the_root_or_the_home_folder(name, muco, monkeypatch):
+    root = muco[1]
+    monkeypatch.setenv("HOME", root)
+    entry = {
+        "name": name,
+        "format": "muco",
+        "json_file": "~/x.json",
+        "image_root": "images",
+        "evaluator_options": {"annotation_dir": "annotations", "other": "kept"},
+    }
+    register_custom_datasets([entry], root="/elsewhere")
+    assert DatasetCatalog.get(name)[0]["file_name"].startswith("/elsewhere/images/")
+    assert MetadataCatalog.get(name).evaluator_options == {
+        "annotation_dir": "/elsewhere/annotations",
+        "other": "kept",
+    }
+
+
 def test_connection_rules_colour_the_sides_apart():
     rules = MetadataCatalog.get("muco_train").keypoint_connection_rules
     colours = {side: {rule[2] for rule in rules if side in rule[1]} for side in ("left_", "right_")}
@@ -161,6 +179,11 @@ def test_panoptic_splits_share_no_sequence():
     assert train["cameras"] == test["cameras"] == ("00_16", "00_30")
     assert not set(train["sequences"]) & set(test["sequences"])
     assert test["num_frames"] * len(test["cameras"]) * len(test["sequences"]) == 9600
+
+
+def test_large_training_sets_are_compact():
+    for dataset in ("muco_train", "muco_train_augmented", "panoptic_train"):
+        assert DatasetCatalog[dataset].keywords["compact"] is True
 
 
 def test_register_muco_passes_loader_arguments(name, muco):

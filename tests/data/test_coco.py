@@ -113,6 +113,15 @@ def test_boxes_of_no_size_are_skipped_and_counted(tmp_path, content, caplog):
 
 BROKEN = COCO_STYLE | {
     "no categories": (lambda c: c.pop("categories"), ["'categories'"]),
+    "null categories": (lambda c: c.update(categories=None), ["'categories'", "None", "a list"]),
+    "category id in a list": (
+        lambda c: c["categories"][0].update(id=[1]),
+        ["'id'", "[1]"],
+    ),
+    "categories without people": (
+        lambda c: c.update(categories=[{"id": 3}, {"id": "x"}]),
+        ["categories", "[3, 'x']"],
+    ),
     "no category": (
         lambda c: c["annotations"][1].pop("category_id"),
         ["image 17", "annotation 101", "category_id"],
@@ -153,6 +162,11 @@ def test_broken_mask_is_named_only_where_masks_are_kept(tmp_path, content):
     assert len(load_coco_keypoints(path, ROOT)) == 3
     with pytest.raises(DatasetError, match=r"annotation 101.*counts"):
         load_coco_keypoints(path, ROOT, keep_segmentation=True)
+    for mask, field in (([5], "segmentation"), ({"size": "22", "counts": [4]}, "size")):
+        content["annotations"][1]["segmentation"] = mask
+        path = write_json(tmp_path / "a.json", content)
+        with pytest.raises(DatasetError, match=rf"annotation 101.*{field}"):
+            load_coco_keypoints(path, ROOT, keep_segmentation=True)
 
 
 @pytest.fixture

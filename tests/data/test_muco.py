@@ -190,15 +190,6 @@ BROKEN = COCO_STYLE | {
         lambda c: set_joint(c, 4, 0, 1e39),
         ["image 2", "annotation 3", "keypoints_cam", "3e38"],
     ),
-    "id in a list": (lambda c: c["images"][1].update(id=[1]), ["images[1]", "'id'", "[1]"]),
-    "image_id in a list": (
-        lambda c: c["annotations"][4].update(image_id=[1]),
-        ["annotation 4", "image_id", "[1]"],
-    ),
-    "file_name of no text": (
-        lambda c: c["images"][1].update(file_name=7),
-        ["image 1", "file_name", "found 7"],
-    ),
     "joints moved to a neighbour": (
         lambda c: c["annotations"][1]["keypoints_img"].append(
             c["annotations"][0]["keypoints_img"].pop()
@@ -219,6 +210,14 @@ BROKEN = COCO_STYLE | {
         ["image 1", "intrinsics", "-1500", "positive"],
     ),
     "one focal length": (lambda c: c["images"][1].update(f=1500.0), ["image 1", "f, c", "1500"]),
+    "focal lengths in a text": (
+        lambda c: c["images"][1].update(f="15"),
+        ["image 1", "f, c", "two numbers"],
+    ),
+    "focal lengths of texts": (
+        lambda c: c["images"][1].update(f=["1500", "1500"]),
+        ["image 1", "f, c", "two numbers"],
+    ),
     "three centres": (lambda c: c["images"][1].update(c=[1, 2, 3]), ["image 1", "f, c"]),
     "NaN centre": (lambda c: c["images"][1].update(c=[math.nan, 2]), ["image 1", "finite"]),
 }

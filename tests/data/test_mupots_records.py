@@ -11,7 +11,7 @@ import pytest
 from detectron2.structures import BoxMode
 
 from hmor_d2.data.annotations import DatasetError, Where, check_person
-from hmor_d2.data.datasets.mupots import load_mupots, load_mupots_json
+from hmor_d2.data.datasets.mupots import load_mupots, load_mupots_json, mupots_boxes
 from hmor_d2.data.datasets.mupots_annotations import MUPOTS_SEQUENCES
 from hmor_d2.skeleton import get_skeleton
 from tests.data.bad_inputs import COCO_STYLE, assert_refused, assert_unreadable_refused
@@ -69,7 +69,8 @@ def expected_records(root: str, name: str, arrays: dict, size: tuple[int, int]) 
         people = []
         for p in np.flatnonzero(valid):
             points = arrays["annot2"][i, p] + 0.5
-            (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
+            counted = np.delete(points, MUCO17.index("spine"), axis=0)
+            (x0, y0), (x1, y1) = counted.min(axis=0), counted.max(axis=0)
             flags = [1.0 if hidden else 2.0 for hidden in arrays["occluded"][i, p]]
             people.append(
                 {
@@ -184,6 +185,17 @@ def json_records(tree) -> list[dict]:
 @pytest.fixture
 def content(json_records) -> dict:
     return mupots_content(json_records, ROOT)
+
+
+def test_a_broken_spine_does_not_widen_the_box():
+    rng = np.random.default_rng(0)
+    points = rng.uniform(500, 700, (1, 17, 2))
+    others = np.delete(points[0], MUCO17.index("spine"), axis=0)
+    points[0, MUCO17.index("spine")] = (1500, 20)
+    (box,) = mupots_boxes(points)
+    middle = (others.max(axis=0) + others.min(axis=0)) / 2
+    np.testing.assert_allclose(box[2:], 1.2 * (others.max(axis=0) - others.min(axis=0)))
+    np.testing.assert_allclose(box[:2] + box[2:] / 2, middle)
 
 
 def test_json_round_trip(tmp_path, json_records, content, caplog):

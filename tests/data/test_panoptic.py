@@ -146,6 +146,75 @@ def test_people_outside_the_image_are_left_out_and_counted(tmp_path, caplog):
     assert "4 of 5 people are outside the image" in caplog.text
 
 
+def test_joints_within_a_lens_are_not_in_front(tmp_path):
+    """3 mm before the camera, its projection would make a box over the whole image."""
+    near, ordinary = make_body(0), make_body(0)
+    near[4, :3] = (0.5, -100.0, -299.7)
+    write_panoptic(tmp_path, "seq", CAMERAS[:1], {0: {0: near}, 1: {0: ordinary}})
+    (person,), (expected,) = (record["annotations"] for record in load(tmp_path))
+    assert person["keypoints"][12:15] == [0, 0, 0]
+    assert person["keypoints_cam_valid"].all()
+    np.testing.assert_allclose(person["keypoints_cam"][4], (5, 0, 3), atol=1e-3)
+    sizes = [np.subtract(p["bbox"][2:], p["bbox"][:2]) for p in (person, expected)]
+    assert (sizes[0] <= sizes[1] + 1e-6).all()
+    # The margin itself: 100 mm are in front, 99 mm are not.
+    for depth, flag in ((-289.99, 2), (-290.1, 0)):
+        near[4, :3] = (0, -100.0, depth)
+        write_panoptic(tmp_path, "seq", CAMERAS[:1], {0: {0: near}})
+        assert load(tmp_path)[0]["annotations"][0]["keypoints"][14] == flag
+
+
+def test_people_need_a_joint_inside_the_image(tmp_path, caplog):
+    """Around the image, all joints outside, is as much as beside it."""
+    around, glimpse = make_body(0), make_body(1)
+    around[:, :3] = (-260, -100, 0)
+    around[::2, 0] = 260
+    around[:4, 1] -= 30
+    glimpse[:, :3] = around[:, :3]
+    glimpse[7, :3] = (0, -100, 0)
+    write_panoptic(tmp_path, "seq", CAMERAS[:1], {0: {0: around, 1: glimpse}})
+    with caplog.at_level(logging.INFO, logger="hmor_d2"):
+        (record,) = load(tmp_path)
+    (person,) = record["annotations"]
+    assert person["person_id"] == 1
+    flags = keypoints_of(person)[:, 2]
+    assert flags[7] == 2 and (np.delete(flags, 7) == 1).all()
+    assert "1 of 2 people are outside the image" in caplog.text
+
+
+def test_compact_keypoints_are_the_same_numbers(tmp_path):
+    write_panoptic(tmp_path, "seq", CAMERAS[:1], {0: {0: make_body(0), 1: make_body(1)}})
+    (plain,), (compact,) = load(tmp_path), load(tmp_path, compact=True)
+    assert len(compact["annotations"]) == 2
+    for a, b in zip(plain["annotations"], compact["annotations"], strict=True):
+        assert isinstance(a["keypoints"], list) and b["keypoints"].dtype == np.float32
+        np.testing.assert_allclose(b["keypoints"], a["keypoints"], rtol=1e-6)
+        assert a["bbox"] == b["bbox"]
+        check_person(b, PANOPTIC19, Where("seq"))
+
+
+def test_a_number_of_frames_is_chosen_from_those_of_all_cameras(tmp_path, caplog):
+    frames = {f: {0: make_body(f)} for f in range(8)}
+    images = {"00_16": [0, 1, 2, 3, 4], "00_30": [2, 3, 4, 5, 6]}
+    write_panoptic(tmp_path, "seq", CAMERAS, frames, images=images)
+    with caplog.at_level(logging.WARNING, logger="hmor_d2"):
+        records = load(tmp_path, cameras=NAMES, num_frames=2)
+    assert [(r["camera"], r["frame"]) for r in records] == [(n, f) for n in NAMES for f in (2, 4)]
+    assert not caplog.text
+    with caplog.at_level(logging.WARNING, logger="hmor_d2"):
+        assert len(load(tmp_path, cameras=NAMES, num_frames=4)) == 6
+    assert "seq: found 3 frames, expected 4" in caplog.text
+
+
+def test_an_empty_folder_of_poses_is_passed_over(tmp_path):
+    frames = {0: {0: make_body(0, 15)}}
+    folder = write_panoptic(tmp_path, "seq", CAMERAS, frames, pose_folder="hdPose3d_stage1")
+    (folder / "hdPose3d_stage1_coco19").mkdir()
+    assert [record["joint_set"] for record in load(tmp_path)] == ["panoptic15"]
+    with pytest.raises(DatasetError, match=r"hdPose3d_stage1_coco19 with body3DScene"):
+        load(tmp_path, joint_set="panoptic19")
+
+
 def test_frames_need_an_image_and_an_annotation(tmp_path, caplog):
     frames = {f: {0: make_body(f)} for f in range(6)}
     images = {"00_16": [2, 3, 4, 9], "00_30": [3, 4, 5]}
@@ -266,6 +335,34 @@ BROKEN = {
         ["body3DScene_00000005.json", "'bodies'"],
     ),
     "no id": (edit_body(lambda b: b.pop("id")), ["body3DScene_00000005.json", "'id'"]),
+    "bodies of nothing": (
+        lambda f: edit(next(f.glob("*coco19/*")), lambda c: c.update(bodies=None)),
+        ["body3DScene_00000005.json", "'bodies'", "None", "a list"],
+    ),
+    "id of text": (edit_body(lambda b: b.update(id="6")), ["00000005.json", "'id'", "whole"]),
+    "id of no number": (edit_body(lambda b: b.update(id=None)), ["00000005.json", "'id'", "None"]),
+    "huge id": (edit_body(lambda b: b.update(id=10**30)), ["00000005.json", "'id'", "whole"]),
+    "body twice": (
+        lambda f: edit(next(f.glob("*coco19/*")), lambda c: c["bodies"].append(c["bodies"][0])),
+        ["body3DScene_00000005.json", "'id'", "6 twice"],
+    ),
+    "joints of text": (
+        edit_body(lambda b: b.update(joints19=["1"] * 76)),
+        ["body3DScene_00000005.json", "body 6", "numbers"],
+    ),
+    "cameras of nothing": (
+        lambda f: edit(f / "calibration_seq.json", lambda c: c.update(cameras=None)),
+        ["calibration_seq.json", "'cameras'", "None", "a list"],
+    ),
+    "name in a list": (edit_calibration(lambda c: c.update(name=["00_16"])), ["'name'", "00_16"]),
+    "scaled rotation": (
+        edit_calibration(lambda c: c.update(R=(10 * np.eye(3)).tolist())),
+        ["camera 00_16", "'R'", "a rotation"],
+    ),
+    "mirror": (
+        edit_calibration(lambda c: c.update(R=np.diag([1.0, 1, -1]).tolist())),
+        ["camera 00_16", "'R'", "a rotation"],
+    ),
     "no joints19": (
         edit_body(lambda b: b.update(joints15=b.pop("joints19"))),
         ["body3DScene_00000005.json", "body 6", "'joints19'", "joints15"],
@@ -305,6 +402,10 @@ def test_missing_sequence_is_named(tmp_path):
         {"sequences": ["seq"], "cameras": ["00_16"], "num_frames": 0},
         {"sequences": ["seq"], "cameras": ["00_16"], "joint_set": "muco21"},
         {"sequences": ["seq"], "cameras": ["00_16"], "frames": {"other": [1]}},
+        {"sequences": ["seq"], "cameras": ["00_16"], "frames": ["0"]},
+        {"sequences": ["seq"], "cameras": ["00_16"], "frames": {"seq": [0.5]}},
+        {"sequences": ["seq", "seq"], "cameras": ["00_16"]},
+        {"sequences": ["seq"], "cameras": ["00_16", "00_16"]},
     ],
 )
 def test_arguments_out_of_range(tmp_path, arguments):
@@ -355,7 +456,8 @@ def haggling() -> list[dict]:
 
 
 def test_demo_haggling(haggling):
-    assert [len(record["annotations"]) for record in haggling] == [3] * 15
+    # In one picture of 00_23 a person is cut off by the corner: no joint is inside.
+    assert [len(record["annotations"]) for record in haggling] == [3] * 10 + [2] + [3] * 4
     assert len({record["image_id"] for record in haggling}) == 15
     assert_bodies_are_human(haggling)
     for record in haggling:

@@ -207,7 +207,7 @@ def test_loading_by_the_index_is_loading_by_the_files(tmp_path, monkeypatch):
     monkeypatch.setattr(panoptic, "list_frames", None)
     np.testing.assert_equal(load_panoptic(*arguments), scanned)
     assert sum(len(record["annotations"]) for record in scanned) == 4
-    few = load_panoptic(*arguments, frames=[120], num_frames=1)
+    few = load_panoptic(*arguments[:2], CAMERAS[:1], frames=[120], num_frames=1)
     np.testing.assert_equal(few, [record for record in scanned if record["frame"] == 120])
 
 
@@ -324,6 +324,35 @@ def test_videos_that_are_missing_or_too_short(filmed, script, capsys):
     video.unlink()
     assert script.main(arguments) == 1
     assert "hd_00_16.mp4: found nothing there" in capsys.readouterr().err
+
+
+def test_a_video_may_end_a_little_before_the_poses(filmed, script, capsys):
+    arguments = ["--root", str(filmed.parent), "--extract-frames", "--cameras", "00_16"]
+    write_video(filmed / "hdVideos/hd_00_16.mp4", 31)
+    assert script.main(arguments) == 0
+    captured = capsys.readouterr()
+    assert "hd_00_16.mp4: ends 3 wanted frames before the poses" in captured.err
+    assert "27 frames of 00_16 extracted" in captured.out
+    assert list_frames(str(filmed / "hdImgs/00_16"), "00_16_", "jpg") == set(range(4, 31))
+    assert read_index(str(filmed), "panoptic19", ["00_16"]) is not None
+
+
+def test_a_picture_that_another_run_is_writing_is_left_alone(filmed, script):
+    target = filmed / "hdImgs/00_16"
+    target.mkdir()
+    half = target / "00_16_00000005.jpg.part"
+    half.write_bytes(b"half")
+    arguments = ["--root", str(filmed.parent), "--extract-frames", "--cameras", "00_16"]
+    assert script.main([*arguments, "--frame-step", "5"]) == 0
+    assert half.read_bytes() == b"half"
+    assert number_of(cv2.imread(str(target / "00_16_00000005.jpg"))) == 5
+
+
+def test_the_root_may_be_below_the_home_folder(tmp_path, script, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_sequence(tmp_path / "panoptic")
+    assert script.main(["--root", "~/panoptic"]) == 0
+    assert "seq: index written" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

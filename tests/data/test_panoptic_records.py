@@ -142,6 +142,15 @@ def test_unknown_joints_and_people_outside(tmp_path, caplog):
     assert "1 images, 1 people; 3 are outside the image" in caplog.text
 
 
+def test_compact_keypoints_are_the_same_numbers(tmp_path):
+    path = write(tmp_path, [make_record(image_name("seq", 1), make_people(3), packed=True)])
+    (plain,), (compact,) = load(path), load(path, compact=True)
+    assert len(compact["annotations"]) == 3
+    for a, b in zip(plain["annotations"], compact["annotations"], strict=True):
+        assert isinstance(a["keypoints"], list) and b["keypoints"].dtype == np.float32
+        np.testing.assert_allclose(b["keypoints"], a["keypoints"], rtol=1e-6)
+
+
 def test_activities(tmp_path, caplog):
     sequences = ["160422_haggling1", "160906_pizza1", "160224_mafia2"]
     records = [make_record(image_name(s, 1), make_people(1), packed=True) for s in sequences]
@@ -241,6 +250,18 @@ BROKEN = {
         ["seq/00_16/00000001", "'joints_3d_cam'", "finite"],
     ),
     "text for joints": (put("joints_3d_cam", "many"), ["'joints_3d_cam'", "numbers"]),
+    "joints in texts": (
+        put("joints_3d_cam", np.full((2, 15, 3), "1").tolist()),
+        ["'joints_3d_cam'", "numbers"],
+    ),
+    "joints beyond a float": (
+        put("joints_3d_cam", [[[10**400] * 3] * 15] * 2),
+        ["'joints_3d_cam'", "numbers"],
+    ),
+    "keys of two kinds": (
+        lambda r: r.update({5: r.pop("joints_3d_cam")}),
+        ["'joints_3d_cam'", "'5'"],
+    ),
     "four distortions": (put("distCoef", [0.0] * 4), ["'distCoef'", "(4,)"]),
     "no K": (drop("K"), ["seq/00_16/00000001", "'K'"]),
     "other K": (put("K", (np.eye(3) * 900).tolist()), ["'intrinsics'", "900.0"]),

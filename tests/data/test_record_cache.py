@@ -2,10 +2,14 @@
 
 import logging
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hmor_d2.data import record_cache
 from hmor_d2.data.record_cache import cache_folder, cache_path, load_or_build
 
 
@@ -42,10 +46,83 @@ def cached_file(source):
     return source.parent / "cache" / os.path.basename(cache_path(str(source)))
 
 
+def files_in_cache(source) -> list[str]:
+    """All but those that are locked, which are empty."""
+    folder = source.parent / "cache"
+    assert all(path.stat().st_size == 0 for path in folder.glob("*.lock"))
+    return [name for name in os.listdir(folder) if not name.endswith(".lock")]
+
+
+# Waits until all processes are here, then loads; prints BUILD when it builds.
+RACER = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from hmor_d2.data.record_cache import load_or_build
+
+def build():
+    print("BUILD")
+    time.sleep(1)
+    return {"a": np.arange(5.0)}
+
+source, number = Path(sys.argv[1]), sys.argv[2]
+(source.parent / f"here{number}").touch()
+while len(list(source.parent.glob("here*"))) < 3:
+    time.sleep(0.01)
+assert load_or_build(str(source), "test 1", build)["a"].tolist() == [0, 1, 2, 3, 4]
+"""
+
+
+def test_one_of_several_processes_builds(source):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", RACER, str(source), str(number)],
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert sorted(outputs) == ["", "", "BUILD\n"]
+
+
+@pytest.mark.parametrize("obstacle", ["no flock", "no fcntl"])
+def test_without_locks_it_goes_on(source, obstacle, monkeypatch, caplog):
+    def fail(*_):
+        raise OSError(37, "No locks available")
+
+    if obstacle == "no flock":
+        monkeypatch.setattr(record_cache.fcntl, "flock", fail)
+    else:
+        monkeypatch.setattr(record_cache, "fcntl", None)
+    build = Builder(source)
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            load(source, build)
+    assert build.calls == 1 and "without a lock" in caplog.text
+
+
+def test_others_may_read_it_and_leftovers_are_removed(source):
+    leftover = cached_file(source).with_name(f"{cached_file(source).name}.0123.tmp")
+    other = leftover.with_name("other.npz.0123.tmp")
+    leftover.parent.mkdir()
+    for path in (leftover, other):
+        path.touch()
+    before = os.umask(0o027)
+    try:
+        load(source, Builder(source))
+    finally:
+        os.umask(before)
+    assert cached_file(source).stat().st_mode & 0o777 == 0o640
+    assert sorted(files_in_cache(source)) == sorted([cached_file(source).name, other.name])
+
+
 def test_is_built_once(source):
     build = Builder(source)
     load(source, build)
-    assert os.listdir(source.parent / "cache") == [cached_file(source).name]
+    assert files_in_cache(source) == [cached_file(source).name]
     load(source, build)
     assert build.calls == 1
 
@@ -74,7 +151,7 @@ def test_a_changed_file_or_layout_is_read_anew(source, change):
     for _ in range(2):
         load(source, build, "test 2" if change == "layout" else "test 1")
     assert build.calls == 2
-    assert len(os.listdir(source.parent / "cache")) == 1  # in the place of the old one
+    assert len(files_in_cache(source)) == 1  # in the place of the old one
 
 
 def test_files_of_one_name_are_kept_apart(source):
@@ -83,7 +160,7 @@ def test_files_of_one_name_are_kept_apart(source):
     other.write_text("8")
     for path in (source, other, source, other):
         load(path, Builder(path))
-    assert len(os.listdir(source.parent / "cache")) == 2
+    assert len(files_in_cache(source)) == 2
 
 
 def with_byte(whole: bytes, at: int, value: int) -> bytes:
@@ -146,7 +223,7 @@ def test_a_folder_that_takes_no_files_is_no_error(source, obstacle, caplog, monk
             load(source, build)
     assert build.calls == 2 and "cannot write this cache" in caplog.text
     if obstacle == "rename":
-        assert os.listdir(source.parent / "cache") == []  # nothing half done is left
+        assert files_in_cache(source) == []  # nothing half done is left
 
 
 def test_nothing_is_left_where_the_user_stops_it(source, monkeypatch):
@@ -156,7 +233,7 @@ def test_nothing_is_left_where_the_user_stops_it(source, monkeypatch):
     monkeypatch.setattr(np, "savez", stop)
     with pytest.raises(KeyboardInterrupt):
         load(source, Builder(source))
-    assert os.listdir(source.parent / "cache") == []
+    assert files_in_cache(source) == []
 
 
 def test_the_folder(monkeypatch, tmp_path):

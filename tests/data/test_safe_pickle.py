@@ -216,6 +216,27 @@ def test_handwritten_bombs_are_refused(tmp_path, name):
     assert_refused(tmp_path, *handwritten_bombs(str(tmp_path / "evidence"))[name])
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "numpy\ndtype",
+        "numpy\nndarray",
+        "numpy.core.multiarray\n_reconstruct",
+        "numpy.core.multiarray\nscalar",
+        "numpy.core.numeric\n_frombuffer",
+        "_codecs\nencode",
+        "__builtin__\nbytes",
+        "builtins\nset",
+        "collections\nOrderedDict",
+    ],
+)
+def test_no_state_is_left_on_what_all_pickles_share(tmp_path, name):
+    """A file could otherwise keep data there, or change what the next file gets."""
+    for state in (b"}X\x03\x00\x00\x00abcK\x01s", b"N}X\x03\x00\x00\x00abcK\x01s\x86"):
+        with pytest.raises(DatasetError, match=r"content\.pkl: found a broken pickle"):
+            load_bytes(tmp_path, b"\x80\x02c" + name.encode() + b"\n" + state + b"b.")
+
+
 def test_the_bombs_would_go_off(tmp_path):
     evidence = tmp_path / "evidence"
     named = bombs(str(evidence))

@@ -154,6 +154,18 @@ def test_people_behind_the_camera_and_beside_the_image(tmp_path, caplog):
     assert "2 outside the image" in caplog.text
 
 
+def test_a_joint_at_the_camera_does_not_widen_the_box(tmp_path):
+    content = make_sequence("street_00", 1, 1)
+    content["cam_poses"][0] = np.eye(4)
+    joints = np.array([(0.2 * (j % 3) - 0.2, 0.07 * j - 0.8, 4.0) for j in range(24)])
+    joints[5] = (0.01, 0.01, 0.003)
+    content["jointPositions"] = [joints.reshape(1, 72)]
+    write_sequence(tmp_path, content)
+    (person,) = load(tmp_path)[0]["annotations"]
+    assert person["keypoints"][15:18] == [0, 0, 0] and person["keypoints_cam_valid"].all()
+    assert person["bbox"][2] - person["bbox"][0] < 400
+
+
 def test_frame_step(tmp_path):
     content = make_sequence("street_00", 8, 1)
     content["campose_valid"][0][3] = 0

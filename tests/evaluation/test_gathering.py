@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from detectron2.config import get_cfg
+import yaml
+from detectron2.config import CfgNode, get_cfg
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.engine import launch
 
@@ -60,6 +61,7 @@ def clean():
     for name in FILES:
         if name in DatasetCatalog:
             DatasetCatalog.remove(name)
+        if name in MetadataCatalog:
             MetadataCatalog.remove(name)
 
 
@@ -94,4 +96,49 @@ def test_unknown_types_and_options(clean):
     message = r"'gathering_panoptic': evaluator_options .*do not fit Human36MEvaluator.*'matching'"
     with pytest.raises(ValueError, match=message):
         build_evaluator(make_cfg(), "gathering_panoptic")
-    MetadataCatalog.remove("gathering_panoptic")
+
+
+OPTIONS = [
+    {"dataset": "coco_2017_val", "matching": "no option of this dataset's"},
+    {"dataset": "gathering_panoptic", "matching": "crmh"},
+    {"dataset": "gathering_panoptic", "activities": ["pizza"]},
+]
+
+
+@pytest.mark.parametrize("source", ["yaml", "command line"])
+def test_options_of_the_config(clean, tmp_path, source):
+    metadata = MetadataCatalog.get("gathering_panoptic")
+    metadata.evaluator_type = "panoptic"
+    metadata.evaluator_options = {"matching": "smap", "activities": ["mafia", "pizza"]}
+
+    def settings(options):
+        cfg = make_cfg()
+        if source == "yaml":
+            path = tmp_path / "options.yaml"
+            path.write_text(yaml.safe_dump({"TEST": {"EVALUATOR_OPTIONS": options}, "VERSION": 2}))
+            cfg.merge_from_file(str(path))
+        else:
+            cfg.merge_from_list(["TEST.EVALUATOR_OPTIONS", str(options)])
+        cfg.freeze()
+        CfgNode.load_cfg(cfg.dump())  # as default_setup writes it
+        return build_evaluator(cfg, "gathering_panoptic")._settings()
+
+    assert settings([]) == {"matching": "smap", "activities": ("mafia", "pizza")}
+    # The metadata's go on where the config says nothing, and stay as they were.
+    assert settings(OPTIONS[:2]) == {"matching": "crmh", "activities": ("mafia", "pizza")}
+    assert settings(OPTIONS) == {"matching": "crmh", "activities": ("pizza",)}
+    assert metadata.evaluator_options["matching"] == "smap"
+    message = "'gathering_panoptic': evaluator_options .*do not fit PanopticEvaluator.*'radius'"
+    with pytest.raises(ValueError, match=message):
+        settings([{"dataset": "gathering_panoptic", "radius": 3}])
+
+
+@pytest.mark.parametrize(
+    "entry", [{"dataset": "panoptic_tset", "matching": "smap"}, {"matching": "smap"}, "smap"]
+)
+def test_options_of_no_dataset(clean, entry):
+    MetadataCatalog.get("gathering_panoptic").evaluator_type = "panoptic"
+    cfg = make_cfg()
+    cfg.TEST.EVALUATOR_OPTIONS = [entry]
+    with pytest.raises(ValueError, match=r"TEST.EVALUATOR_OPTIONS: found .*name of a registered"):
+        build_evaluator(cfg, "gathering_panoptic")

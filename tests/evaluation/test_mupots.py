@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import time
 
 import numpy as np
@@ -251,7 +252,8 @@ def test_nobody_is_matched(two_people, caplog):
             p["keypoints"] = p["keypoints"] / 1920  # of unit size
     with caplog.at_level(logging.WARNING):
         found = evaluate_one(folder, predictions)
-    assert "Nobody is matched in TS1" in caplog.text and "pixels of the original" in caplog.text
+    assert "Nobody is matched in TS1: figures of matched people are NaN." in caplog.text
+    assert "other sequences" not in caplog.text and "pixels of the original" in caplog.text
     assert found["unmatched"] == 5 and found["3DPCK_rel"] == found["AUC_abs"] == 0
     for name in ("3DPCK_rel_matched", "AUC_abs_matched", "MRPE", "MRPE_z", "PCOD_matched"):
         assert math.isnan(found[name])
@@ -282,13 +284,15 @@ def test_bones_without_length_are_wrong_from_there_on(two_people):
     assert visible.tolist() == [[100.0] * 9 + [0, 0] + [100] * 3]
 
 
-def test_means_are_over_sequences_not_people(tmp_path):
+def test_means_are_over_sequences_not_people(tmp_path, caplog):
     """One sequence of 4 people all found, one of 1 person missed: half, not 4/5."""
     many = standing_people([[(-1000, 0, 4000), (1000, 0, 4000)]] * 2)
     one = standing_people([[(0, 0, 4000)]])
     folder = write_sequences(tmp_path, {"TS3": many, "TS9": one})
     predictions = perfect_predictions("TS3", many["annot2"], many["annot3"], many["valid"])
-    found = evaluate_mupots(folder, predictions, ["TS3", "TS9"])
+    with caplog.at_level(logging.WARNING):
+        found = evaluate_mupots(folder, predictions, ["TS3", "TS9"])
+    assert "in TS9: means of matched people are over the other sequences." in caplog.text
     assert found["3DPCK_rel"] == 50 and found["per_sequence"]["3DPCK_rel"].tolist() == [100, 0]
     assert found["visible"]["3DPCK_rel"] == 50
     # Of TS9 nobody is matched, which leaves it out of these.
@@ -301,24 +305,36 @@ def test_other_sequences_are_left_out(two_people, tmp_path, caplog):
     expected = evaluate_one(folder, predictions)
     (tmp_path / "TS2").mkdir()
     predictions["TS2/img_000999.jpg"] = predictions["TS1/img_000000.jpg"]
+    # One of the test set's, of which no folder is needed.
+    predictions["TS20/img_000999.jpg"] = predictions["TS1/img_000000.jpg"]
+    (tmp_path / "mine").mkdir()
+    predictions["mine/img_000000.jpg"] = predictions["TS1/img_000000.jpg"]
     with caplog.at_level(logging.INFO):
         assert str(evaluate_one(folder, predictions)) == str(expected)
-    assert "1 images of other sequences are left out" in caplog.text
+    assert "3 images of other sequences are left out" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("image", "message"),
     [
         ("TS1/img_000003.jpg", "'frame': found 000003, expected one of the 3 frames of TS1"),
-        ("TS21/img_000000.jpg", "'sequence': found TS21, expected a sequence in"),
+        ("TS21/img_000000.jpg", "'sequence': found TS21, expected a sequence of MuPoTS-3D, or"),
         ("TS1_img_000000", "'image': found TS1_img_000000, expected 'TS1/img_000000.jpg'"),
         ("TS1/img_0.jpg", "'image': found TS1/img_0.jpg, expected"),
+        ("/data/mupots/TS1/img_000000.jpg", "'image': found /data/mupots/TS1/img_000000.jpg,"),
+        ("./TS1/img_000000.jpg", "'image': found ./TS1/img_000000.jpg, expected 'TS1/img_"),
+        ("../X/TS1/img_000000.jpg", "'image': found ../X/TS1/img_000000.jpg, expected 'TS1"),
+        ("./img_000000.jpg", "'image': found ./img_000000.jpg, expected 'TS1/img_"),
+        ("../img_000000.jpg", "'image': found ../img_000000.jpg, expected 'TS1/img_"),
+        ("TS1/img_00000\u0663.jpg", "'image': found TS1/img_"),
+        (7, "'image': found 7, expected 'TS1/img_000000.jpg'"),
     ],
 )
 def test_images_that_the_dataset_does_not_have(two_people, image, message):
     folder, predictions = two_people
     predictions[image] = []
-    with pytest.raises(DatasetError, match=f"predictions, image {image}: field {message}"):
+    message = re.escape(f"predictions, image {image}: field {message}")
+    with pytest.raises(DatasetError, match=message):
         evaluate_one(folder, predictions)
 
 

@@ -220,8 +220,36 @@ def test_bad_arguments_of_the_tool(tmp_path, capsys, monkeypatch, arguments, mes
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stopped:
         load_tool().main(["--dataset", "mupots", "--annotations", str(tmp_path), *arguments])
-    assert stopped.value.code != 0
-    assert message in str(stopped.value) + capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_output_that_cannot_be_written(scene, tmp_path, capsys):
+    _, folder, _, _ = scene
+    predictions = tmp_path / "predictions.json"
+    predictions.write_text('{"predictions": {}}')
+    arguments = ["--dataset", "mupots", "--annotations", folder, "--sequences", "TS3"]
+    for output in (tmp_path, predictions / "results.json"):
+        with pytest.raises(SystemExit) as stopped:
+            load_tool().main([*arguments, "--predictions", str(predictions), f"--output={output}"])
+        printed = capsys.readouterr()
+        assert stopped.value.code == 2 and not printed.out
+        assert "error: [Errno" in printed.err.splitlines()[-1]
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_the_tool_reads_what_a_collapsed_model_wrote(scene, tmp_path, capsys):
+    """Bones of 30 mm, which look like centimetres: the evaluator's file says that they are mm."""
+    name, folder, records, predictions = scene
+    for people in predictions.values():
+        for p in people:
+            root = p["keypoints_cam"][14]
+            p["keypoints_cam"] = root + 0.1 * (p["keypoints_cam"] - root)
+    evaluator = MuPoTSEvaluator(name, folder, get_skeleton("muco21"), output_dir=str(tmp_path))
+    figures = run(evaluator, instances_by_id(records, predictions))
+    arguments = ["--dataset", "mupots", "--annotations", folder, "--sequences", *SEQUENCES]
+    load_tool().main([*arguments, "--predictions", str(tmp_path / "mupots_predictions.json")])
+    assert f"{figures['3DPCK_rel_matched']:.2f}" in capsys.readouterr().out
 
 
 def evaluate_share(folder):

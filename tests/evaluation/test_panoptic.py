@@ -15,6 +15,7 @@ from hmor_d2.evaluation.pose_matching import (
     match_by_position,
     match_by_shape,
 )
+from hmor_d2.evaluation.protocol import ImagePeople
 from hmor_d2.skeleton import get_skeleton
 from tests.evaluation.protocol_scenes import (
     HEIGHT,
@@ -260,8 +261,10 @@ def slow_evaluation(records, predictions, rule):
             matches = slow_smap(pixels[:, root], points[:, root, :2], known[:, root], limit)
             counted = [p for p in counted if points[p, root, 2] == 2]
         else:
-            matches = slow_romp(pixels, points[..., :2], known, 0.05)
-            counted = [p for p in counted if (points[p, :, 2] == 2).sum() > 5]
+            # load_gts keeps nobody else, so that they take no prediction.
+            in_image = (points[..., 2] == 2).sum(axis=1) > 5
+            matches = slow_romp(pixels, points[..., :2], known & in_image[:, None], 0.05)
+            counted = [p for p in counted if in_image[p]]
         activity = next(a for a in ("haggling", "mafia", "pizza") if a in record["sequence"])
         for p in counted:
             found_by.setdefault(activity, []).append(p in matches)
@@ -300,6 +303,33 @@ def test_equals_slow_reference(register, rule, seed):
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-6)
     # No sequence is of this activity: it says so, and the mean is of the others.
     assert math.isnan(found["MPJPE_ultimatum"]) and math.isnan(found["detection_rate_ultimatum"])
+
+
+@pytest.mark.parametrize(("in_image", "found"), [(5, 1), (6, 0)])
+def test_romp_leaves_people_out_before_it_matches(in_image, found):
+    """A person nearer to the only prediction takes it from another with 6 joints in the image."""
+    rng = np.random.default_rng(0)
+    joints = len(get_skeleton("panoptic15").joint_names) + 1
+    pred = rng.uniform(200, 600, (1, joints, 2))
+    pixels = np.concatenate((pred + 15, pred + 1))
+    visibility = np.full((2, joints), 2.0)
+    visibility[1, in_image:] = 0
+    people = ImagePeople(
+        poses=np.zeros((2, joints, 3)),
+        valid=np.ones((2, joints), dtype=bool),
+        pixels=pixels,
+        visibility=visibility,
+        boxes=np.zeros((2, 4)),
+        pred_poses=np.zeros((1, joints, 3)),
+        pred_pixels=pred,
+        pred_boxes=np.zeros((1, 4)),
+        scores=np.ones(1),
+        compared=np.arange(joints) < 15,
+        image_size=(HEIGHT, WIDTH),
+    )
+    rule = PANOPTIC_RULES["romp"]
+    assert rule.match(people).tolist() == ([0, -1] if found else [-1, 0])
+    assert rule.counts(people).tolist() == [True, not found]
 
 
 def hand_made(joint_set="panoptic15"):

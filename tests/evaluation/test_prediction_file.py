@@ -178,6 +178,13 @@ def test_bad_content(tmp_path, content, message):
         read_predictions_json(path, MUCO17)
 
 
+def make_points(number):
+    """People whose joints are all in one place, but for rounding."""
+    pixels, joints = np.full((17, 2), 5.0), np.full((17, 3), 3000.0)
+    joints[:, 0] += np.arange(17) % 2 * 1e-5
+    return [person(pixels.tolist(), joints.tolist()) for _ in range(number)]
+
+
 def set_joint(field, value):
     return lambda p: p[field][5].__setitem__(1, value)
 
@@ -199,6 +206,16 @@ def set_joint(field, value):
         (set_joint("keypoints_cam", math.inf), "'keypoints_cam': .*expected finite numbers"),
         (set_joint("keypoints_cam", None), "'keypoints_cam': .*expected finite numbers"),
         (set_joint("keypoints_cam", "x"), "'keypoints_cam': .*expected numbers"),
+        (set_joint("keypoints_cam", 10**400), "'keypoints_cam': .*expected numbers"),
+        (set_joint("keypoints", "12.5"), "'keypoints': .*expected numbers"),
+        (
+            lambda p: p.update(keypoints=[[str(x), str(y)] for x, y in p["keypoints"]]),
+            "'keypoints': .*expected numbers",
+        ),
+        (set_joint("keypoints_cam", True), "'keypoints_cam': .*expected real numbers, not true"),
+        (lambda p: p.update(score="0.9"), "'score': found '?0.9'?, expected numbers"),
+        (lambda p: p.update(score=True), "'score': found True, expected real numbers, not true"),
+        (lambda p: p.update(score=10**400), "'score': found 10.*, expected numbers of shape"),
         (lambda p: p.update(score=math.nan), "'score': found nan"),
         (lambda p: p.update(score=[0.5]), "'score': found shape"),
         (
@@ -228,14 +245,55 @@ def test_people_that_are_no_objects(someone):
         stack_predictions(predictions, MUCO17)
 
 
+@pytest.mark.parametrize("dtype", [bool, "U4", complex, object])
+def test_arrays_of_what_is_no_real_number(dtype):
+    predictions = make_predictions()
+    pixels = np.asarray(predictions[LAST][0]["keypoints"]).round().astype(dtype)
+    predictions[LAST][0]["keypoints"] = pixels
+    message = f"image {LAST}, person 0: field 'keypoints': found .*expected (real )?numbers"
+    with pytest.raises(DatasetError, match=f"(?s){message}"):
+        stack_predictions(predictions, MUCO17)
+
+
+def test_arrays_of_any_precision():
+    predictions = make_predictions()
+    expected = stack_predictions(predictions, MUCO17)
+    first, second = predictions[FIRST]
+    first["keypoints"] = [np.array(joint) for joint in first["keypoints"]]
+    first["score"] = np.float64(first["score"])
+    second["keypoints_cam"] = np.array(second["keypoints_cam"]).astype(np.float32)
+    predictions[LAST][0]["keypoints_cam"] = np.round(predictions[LAST][0]["keypoints_cam"]).astype(
+        np.int16
+    )
+    found = stack_predictions(predictions, MUCO17)
+    assert found.keypoints.tolist() == expected.keypoints.tolist()
+    assert found.scores.tolist() == expected.scores.tolist()
+    np.testing.assert_allclose(found.keypoints_cam, expected.keypoints_cam, atol=0.5)
+
+
+def test_of_an_image_twice_the_last_counts(tmp_path):
+    path = tmp_path / "twice.json"
+    first, second = (json.dumps(make_predictions()[name]) for name in (FIRST, LAST))
+    path.write_text(f'{{"predictions": {{"{LAST}": {first}, "{LAST}": {second}}}}}')
+    stacked = read_predictions_json(str(path), MUCO17)
+    assert stacked.names == (LAST,) and len(stacked) == 1
+
+
 @pytest.mark.parametrize(
-    ("factor", "found"), [(1e-3, r"0\.\d+, as if in metres"), (0.1, r"\d\d\.?\d*"), (1e3, r"\d.*")]
+    ("factor", "found"),
+    [
+        (1e-3, r"0\.\d+, as if in metres"),
+        (0.1, r"\d\d\.?\d*, as if in centimetres"),
+        (1e3, r"\d.*"),
+    ],
 )
 def test_other_units(factor, found):
     predictions = make_predictions()
     for people in predictions.values():
         for p in people:
             p["keypoints_cam"] = np.multiply(p["keypoints_cam"], factor)
+    # People in a point have no unit, and hide nobody's.
+    predictions[LAST] += make_points(4)
     message = rf"first .*image {FIRST}, person 0: field 'keypoints_cam': found bones whose median "
     with pytest.raises(DatasetError, match=rf"{message}length is {found}, expected millimetres"):
         stack_predictions(predictions, MUCO17)
@@ -250,3 +308,37 @@ def test_people_of_other_sizes_are_millimetres(factor):
             p["keypoints_cam"] = np.multiply(p["keypoints_cam"], factor)
     predictions[LAST][0]["keypoints_cam"] = np.full((17, 3), 3000.0)
     assert len(stack_predictions(predictions, MUCO17)) == 3
+
+
+@pytest.mark.parametrize("others", [2, 40])
+def test_a_person_in_metres_among_others(others):
+    predictions = make_predictions()
+    predictions[EMPTY] = make_predictions()[FIRST] * (others // 2)
+    metres = np.multiply(predictions[LAST][0]["keypoints_cam"], 1e-3).tolist()
+    predictions[LAST].append(person(predictions[LAST][0]["keypoints"], metres))
+    message = rf"image {LAST}, person 1: .*median length is 0\.\d+, as if in metres, expected mill"
+    with pytest.raises(DatasetError, match=message):
+        stack_predictions(predictions, MUCO17)
+
+
+def test_people_in_points_alone():
+    assert len(stack_predictions({FIRST: make_points(3)}, MUCO17)) == 3
+
+
+def test_units_that_a_file_states(tmp_path):
+    """A collapsed model's bones of 30 mm are believed where the file says what they are."""
+    predictions = make_predictions()
+    for people in predictions.values():
+        for p in people:
+            p["keypoints_cam"] = np.multiply(p["keypoints_cam"], 0.1).tolist()
+    content = {"predictions": predictions}
+    for units in ({}, {"units": {}}, {"units": {"keypoints": "px"}}):
+        path = write(tmp_path / "of.json", content | units)
+        with pytest.raises(DatasetError, match=r'as if in centimetres.*"units": {"key'):
+            read_predictions_json(path, MUCO17)
+    path = write(tmp_path / "of.json", content | {"units": {"keypoints_cam": "mm"}})
+    assert_holds(read_predictions_json(path, MUCO17), predictions)
+    for units in ({"keypoints_cam": "cm"}, "mm of course", 3):
+        path = write(tmp_path / "of.json", content | {"units": units})
+        with pytest.raises(DatasetError, match=r"of.json: field 'units': found .*expected {"):
+            read_predictions_json(path, MUCO17)

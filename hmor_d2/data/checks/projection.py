@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..projection import NEAREST_MM
 from .people import People
 from .rows import Check, note, skip
 
@@ -16,8 +17,6 @@ __all__ = ["ProjectionCheck", "reprojection_errors", "undistortion_errors"]
 # skeleton of the subject, in 2D not, so that they are off by some pixels (and by hundreds for the
 # spine in MuPoTS TS1 and TS2).  These joints are reported, not judged.
 _LOOSE_JOINTS = dict.fromkeys(("muco17", "muco21"), ("right_hip", "left_hip", "spine"))
-# Nearer joints turn the rounding of float32 into pixels.
-_NEAREST_MM = 100.0
 _MAX_UNDISTORTION_PX = 1e-3
 
 
@@ -118,7 +117,7 @@ def reprojection_errors(people: People) -> np.ndarray:
         image has no intrinsics, or it is nearer than 100 mm to the camera plane.
     """
     depth = people.joints[..., 2].astype(np.float64)
-    comparable = people.valid & (people.keypoints[..., 2] > 0) & (depth >= _NEAREST_MM)
+    comparable = people.valid & (people.keypoints[..., 2] > 0) & (depth >= NEAREST_MM)
     scale = people.intrinsics[:, None, :2] / np.where(comparable, depth, 1.0)[..., None]
     pixels = people.joints[..., :2] * scale + people.intrinsics[:, None, 2:]
     errors = np.hypot(*np.moveaxis(pixels - people.keypoints[..., :2], -1, 0))
@@ -137,7 +136,7 @@ def undistortion_errors(people: People) -> tuple[np.ndarray, float]:
         (N,) float32 distances in pixels of the N joints compared, and the longest distance
         between a joint's distorted and undistorted place.
     """
-    shown = people.valid & (people.keypoints[..., 2] == 2) & (people.joints[..., 2] >= _NEAREST_MM)
+    shown = people.valid & (people.keypoints[..., 2] == 2) & (people.joints[..., 2] >= NEAREST_MM)
     lenses = np.hstack((people.intrinsics, people.distortion))
     bent = (np.nan_to_num(people.distortion) != 0).any(axis=1) & ~np.isnan(lenses).any(axis=1)
     bent &= shown.any(axis=1)

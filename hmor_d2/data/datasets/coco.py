@@ -23,6 +23,7 @@ from ..annotations import (
     require,
     stack_field,
 )
+from ..record_fields import require_id, require_list, require_text
 
 __all__ = ["image_record", "load_coco_keypoints", "read_coco_style_json"]
 
@@ -40,16 +41,17 @@ def read_coco_style_json(json_file: str) -> dict[str, Any]:
 
     Raises:
         DatasetError: for a missing or truncated file, a missing field, an id that occurs twice,
-            an annotation of an image that the file lacks.
+            an annotation of an image that the file lacks, ids that are neither numbers nor
+            texts.
     """
     data = load_json(json_file)
     file = Where(json_file)
-    image_ids = _unique_ids(require(data, "images", file), "images", json_file)
-    annotations = require(data, "annotations", file)
+    image_ids = _unique_ids(require_list(data, "images", file), "images", json_file)
+    annotations = require_list(data, "annotations", file)
     _unique_ids(annotations, "annotations", json_file)
     for annotation in annotations:
         where = Where(json_file, annotation_id=annotation["id"])
-        image_id = require(annotation, "image_id", where)
+        image_id = require_id(annotation, "image_id", where)
         if image_id not in image_ids:
             raise field_error(where, "image_id", image_id, "the id of one of the images")
     return data
@@ -58,7 +60,7 @@ def read_coco_style_json(json_file: str) -> dict[str, Any]:
 def _unique_ids(records: Sequence[Mapping[str, Any]], field: str, json_file: str) -> set[Any]:
     ids = set()
     for index, record in enumerate(records):
-        identity = require(record, "id", Where(f"{json_file}, {field}[{index}]"))
+        identity = require_id(record, "id", Where(f"{json_file}, {field}[{index}]"))
         if identity in ids:
             raise field_error(Where(f"{json_file}, {field}[{index}]"), "id", identity, "unique ids")
         ids.add(identity)
@@ -73,7 +75,7 @@ def image_record(
     height, width = require(image, "height", where), require(image, "width", where)
     check_image_size(height, width, where)
     return {
-        "file_name": os.path.join(image_root, require(image, "file_name", where)),
+        "file_name": os.path.join(image_root, require_text(image, "file_name", where, "a path")),
         "image_id": image["id"],
         "height": height,
         "width": width,
@@ -111,7 +113,9 @@ def load_coco_keypoints(
             are not finite, visibility other than 0, 1, 2.
     """
     data = read_coco_style_json(json_file)
-    _check_category(require(data, "categories", Where(json_file)), person_category_id, json_file)
+    _check_category(
+        require_list(data, "categories", Where(json_file)), person_category_id, json_file
+    )
     records = {
         image["id"]: image_record(image, image_root, json_file, _JOINT_SET) | {"annotations": []}
         for image in data["images"]
@@ -144,10 +148,10 @@ def _check_category(
 ) -> None:
     """The file's people must have COCO's joints; a file may leave their names out."""
     file = Where(json_file)
-    by_id = {require(category, "id", file): category for category in categories}
+    by_id = {require_id(category, "id", file): category for category in categories}
     if person_category_id not in by_id:
         expected = f"the people's, {person_category_id}"
-        raise field_error(file, "categories", f"ids {sorted(by_id)}", expected)
+        raise field_error(file, "categories", f"ids {list(by_id)}", expected)
     names = by_id[person_category_id].get("keypoints")
     expected = list(get_skeleton(_JOINT_SET).joint_names)
     if names is not None and names != expected:
@@ -197,10 +201,15 @@ def _convert_people(people: Sequence[Mapping[str, Any]], json_file: str) -> list
 
 def _segmentation(person: Mapping[str, Any], json_file: str) -> list | dict:
     """A mask as Detectron2 takes it: compressed RLE, or polygons of 3 points or more."""
-    mask = person["segmentation"]
+    mask, where = person["segmentation"], _place(person, json_file)
     if isinstance(mask, list):
+        if not all(isinstance(polygon, list) for polygon in mask):
+            raise field_error(where, "segmentation", mask, "lists x, y, x, y, ...")
         return [polygon for polygon in mask if len(polygon) % 2 == 0 and len(polygon) >= 6]
-    counts = require(mask, "counts", _place(person, json_file))
+    counts = require(mask, "counts", where)
     if isinstance(counts, list):
-        return mask_util.frPyObjects(mask, *require(mask, "size", _place(person, json_file)))
+        size = require_list(mask, "size", where)
+        if [type(side) for side in size] != [int, int]:
+            raise field_error(where, "size", size, "height and width of the mask")
+        return mask_util.frPyObjects(mask, *size)
     return mask

@@ -149,7 +149,7 @@ def _load_subject(
         intrinsics[rows] = camera.intrinsics
     sizes = np.array([(record["width"], record["height"]) for record in records])
     keypoints = project_joints(joints, np.ones_like(visible), intrinsics, sizes)
-    keypoints[~visible, 2] = 1.0
+    keypoints[..., 2] = np.where(visible, keypoints[..., 2], np.minimum(keypoints[..., 2], 1.0))
 
     places = chosen.indices.tolist()
     people = _to_annotations(boxes, keypoints, joints)

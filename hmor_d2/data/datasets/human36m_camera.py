@@ -15,6 +15,7 @@ import numpy as np
 
 from ..annotations import Where, check_intrinsics, field_error, require, stack_field
 from ..projection import project_joints
+from ..record_fields import check_rotation
 
 __all__ = ["Human36MCamera", "read_camera", "to_camera_frame"]
 
@@ -53,9 +54,7 @@ def read_camera(cameras: Mapping[str, Any], index: int, file: str) -> Human36MCa
     shapes = {"R": (3, 3), "t": (3,), "f": (2,), "c": (2,)}
     values = {f: stack_field([entry], f, s, lambda _: where)[0] for f, s in shapes.items()}
     rotation = values["R"]
-    # A factor would not show in the projection, yet scale the joints.
-    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
-        raise field_error(where, "R", rotation.tolist(), "a rotation")
+    check_rotation(rotation, "R", where)
     intrinsics = [*values["f"].tolist(), *(values["c"] + 0.5).tolist()]
     check_intrinsics(intrinsics, where)
     return Human36MCamera(where, rotation, values["t"], intrinsics)

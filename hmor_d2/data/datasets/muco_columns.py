@@ -19,12 +19,13 @@ from ..annotations import (
     stack_field,
 )
 from ..json_stream import stream_json_arrays
+from ..record_fields import require_id, require_text
 
 __all__ = ["JOINT_SET", "LAYOUT", "read_muco_columns", "unpack_text"]
 
 JOINT_SET = "muco21"
 # Name and version of the columns: to be changed with them or their checks, as they are cached.
-LAYOUT = "muco 1"
+LAYOUT = "muco 2"
 
 
 def read_muco_columns(json_file: str) -> dict[str, np.ndarray]:
@@ -49,7 +50,7 @@ def read_muco_columns(json_file: str) -> dict[str, np.ndarray]:
             _add_ids(image_rows, batch, field, json_file)
             for image in batch:
                 where = Where(json_file, image["id"])
-                names.append(_name(image, where))
+                names.append(require_text(image, "file_name", where, "a path"))
                 sizes.append(_size(image, where))
                 intrinsics.append(_intrinsics(image, where))
         else:
@@ -122,19 +123,10 @@ def _ids(batch: Sequence[Any], field: str, where: Callable[[int], Where]) -> lis
     try:
         ids = [record[field] for record in batch]
     except (KeyError, TypeError):
-        ids = [require(record, field, where(i)) for i, record in enumerate(batch)]
-    if not {int, str}.issuperset(map(type, ids)):
-        for i, identity in enumerate(ids):
-            if type(identity) not in (int, str):
-                raise field_error(where(i), field, identity, "a whole number or a text")
+        ids = None
+    if ids is None or not {int, str}.issuperset(map(type, ids)):
+        return [require_id(record, field, where(i)) for i, record in enumerate(batch)]
     return ids
-
-
-def _name(image: Mapping[str, Any], where: Where) -> str:
-    name = require(image, "file_name", where)
-    if not isinstance(name, str):
-        raise field_error(where, "file_name", name, "a path")
-    return name
 
 
 def _size(image: Mapping[str, Any], where: Where) -> tuple[int, int]:
@@ -147,8 +139,8 @@ def _intrinsics(image: Mapping[str, Any], where: Where) -> list[float]:
     focal, center = require(image, "f", where), require(image, "c", where)
     try:
         (fx, fy), (cx, cy) = focal, center
-        intrinsics = [float(fx), float(fy), cx + 0.5, cy + 0.5]
-    except (TypeError, ValueError):
+        intrinsics = [fx + 0.0, fy + 0.0, cx + 0.5, cy + 0.5]  # a TypeError for texts
+    except (TypeError, ValueError, OverflowError):
         found = f"f {focal}, c {center}"
         raise field_error(where, "f, c", found, "two numbers each, in pixels") from None
     check_intrinsics(intrinsics, where)

@@ -108,15 +108,13 @@ def _load_sequence(folder: str) -> list[dict[str, Any]]:
 
 
 def mupots_boxes(points: np.ndarray) -> np.ndarray:
-    """Boxes of people from all their joints: the extent, enlarged 1.2 times about its centre.
+    """Boxes (N, 4) XYWH of joints (N, 17, 2), pixels: the extent, enlarged 1.2 times.
 
-    Args:
-        points: (N, 17, 2) continuous pixels.
-
-    Returns:
-        (N, 4) XYWH.
+    The spine does not count: its 2D joint is off by hundreds of pixels in TS1 and TS2.
     """
-    corners = enlarged_box(points, np.ones(points.shape[:2], dtype=np.bool_))
+    counted = np.ones(points.shape[:2], dtype=np.bool_)
+    counted[:, get_skeleton(MUPOTS_JOINT_SET).index("spine")] = False
+    corners = enlarged_box(points, counted)
     return np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1)
 
 
@@ -179,8 +177,8 @@ def _json_record(image: Mapping[str, Any], image_root: str, json_file: str) -> d
     values = require(image, "intrinsic", where)
     try:
         fx, fy, cx, cy = values
-        intrinsics = [float(fx), float(fy), cx + 0.5, cy + 0.5]
-    except (TypeError, ValueError):
+        intrinsics = [fx + 0.0, fy + 0.0, cx + 0.5, cy + 0.5]  # a TypeError for texts
+    except (TypeError, ValueError, OverflowError):
         raise field_error(where, "intrinsic", values, "fx, fy, cx, cy in pixels") from None
     check_intrinsics(intrinsics, where)
     return record | {

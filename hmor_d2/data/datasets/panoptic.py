@@ -22,6 +22,7 @@ price is a rim of the original picture that falls outside the undistorted one.
 import logging
 import os
 from collections.abc import Collection, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -50,15 +51,16 @@ def load_panoptic(
     joint_set: str | None = None,
     image_ext: str = "jpg",
     min_confidence: float = 0.1,
+    compact: bool = False,
 ) -> list[dict[str, Any]]:
     """Load sequences of CMU Panoptic as dataset dicts.
 
     Frames are those that have both annotations and an image; frames without people keep an
     empty list.  2D joints have v = 2 inside the undistorted image, 1 outside it (occlusion is
-    not annotated), 0 where unknown or behind the camera.  A box is the extent of the joints in
-    front of the camera, enlarged 1.2 times about its centre, XYXY, and may reach outside the
-    image.  People of whom no box meets the image are left out, and counted in the log.  Unknown
-    joints are zero in ``keypoints_cam``.
+    not annotated), 0 where unknown, behind the camera or nearer to it than 100 mm.  A box is the
+    extent of the joints in front of the camera, enlarged 1.2 times about its centre, XYXY, and
+    may reach outside the image.  People without any joint inside the image are left out, and
+    counted in the log.  Unknown joints are zero in ``keypoints_cam``.
 
     Args:
         root: folder of the sequences.
@@ -66,11 +68,14 @@ def load_panoptic(
         cameras: HD cameras, e.g. ``["00_16", "00_30"]``.
         frames: frame numbers to take, for all sequences or by sequence; all where None.
         frame_step: take frames whose number is a multiple of it (29.97 frames a second).
-        num_frames: take at most this many frames of each sequence, spread evenly.
+        num_frames: take at most this many frames of each sequence, spread evenly over those
+            that all cameras have.  The log warns where there are fewer.
         joint_set: "panoptic19" or "panoptic15" to insist on one; where None, every sequence
             gives ``panoptic19`` if it has it, else ``panoptic15``.
         image_ext: ending of the image files.
         min_confidence: a joint is known if its confidence is greater.
+        compact: ``keypoints`` as float32 arrays (3 J,) in place of lists of floats, as
+            :func:`load_muco_json` has it.
 
     Returns:
         one dict an image, by sequence, camera and frame; besides the standard fields
@@ -80,16 +85,21 @@ def load_panoptic(
         DatasetError: for missing folders, files, fields or cameras, truncated JSON, another
             number of joints, numbers that are not finite, a camera without any image of an
             annotated frame.
-        ValueError: for arguments outside their range.
+        ValueError: for arguments outside their range, a sequence or camera that is named twice.
     """
     if isinstance(sequences, str) or isinstance(cameras, str):
         raise ValueError(f"expected lists, found sequences {sequences!r}, cameras {cameras!r}")
+    for names in (sequences, cameras):
+        if len(set(names)) < len(names):
+            raise ValueError(f"expected each sequence and camera once, found {list(names)}")
     if frame_step < 1 or (num_frames is not None and num_frames < 1):
         raise ValueError(f"expected 1 or more, found {frame_step=}, {num_frames=}")
     if joint_set not in (None, "panoptic19", "panoptic15"):
         raise ValueError(f"expected 'panoptic19' or 'panoptic15', found {joint_set=}")
     if isinstance(frames, Mapping) and not set(frames).issuperset(sequences):
         raise ValueError(f"frames are given for {sorted(frames)}, expected {sorted(sequences)}")
+    for numbers in frames.values() if isinstance(frames, Mapping) else [frames]:
+        _check_frame_numbers(numbers)
 
     records = []
     for sequence in sequences:
@@ -102,7 +112,9 @@ def load_panoptic(
         images = index.images if index else _list_images(folder, cameras, image_ext)
         _check_images(folder, images, image_ext, annotated)
         wanted = frames.get(sequence) if isinstance(frames, Mapping) else frames
-        candidates = annotated & set().union(*images.values())
+        # Where their number is limited, every camera shows the same frames.
+        combine = set.union if num_frames is None else set.intersection
+        candidates = annotated & combine(*images.values()) if images else set()
         chosen = _choose_frames(candidates, wanted, frame_step, num_frames, sequence)
         if index:
             bodies = index.bodies.of_frames(chosen)
@@ -110,7 +122,7 @@ def load_panoptic(
             bodies = read_bodies(pose_folder, chosen, found_set)
         for name, camera in calibration.items():
             shown = [frame for frame in chosen if frame in images[name]]
-            people = _view_bodies(camera, bodies, min_confidence)
+            people = _view_bodies(camera, bodies, min_confidence, compact)
             logger.info(
                 "%s, camera %s: %d images taken, %d of the chosen frames have none, %d of %d "
                 "people are outside the image",
@@ -168,6 +180,14 @@ def _check_images(
             logger.info("%s: %d images have no annotation", path, len(found - annotated))
 
 
+def _check_frame_numbers(frames: Collection[int] | None) -> None:
+    wrong = [
+        frame for frame in ([] if frames is None else frames) if not isinstance(frame, Integral)
+    ]
+    if wrong:
+        raise ValueError(f"expected whole numbers of frames, found {wrong[:3]}")
+
+
 def _choose_frames(
     candidates: set[int],
     wanted: Collection[int] | None,
@@ -186,6 +206,8 @@ def _choose_frames(
             )
         candidates = candidates & wanted
     chosen = sorted(frame for frame in candidates if frame % frame_step == 0)
+    if num_frames is not None and len(chosen) < num_frames:
+        logger.warning("%s: found %d frames, expected %d", sequence, len(chosen), num_frames)
     if num_frames is not None and len(chosen) > num_frames:
         places = np.linspace(0, len(chosen) - 1, num_frames).round().astype(int)
         chosen = [chosen[place] for place in places]
@@ -195,11 +217,12 @@ def _choose_frames(
 
 
 def _view_bodies(
-    camera: HDCamera, bodies: Bodies, min_confidence: float
+    camera: HDCamera, bodies: Bodies, min_confidence: float, compact: bool
 ) -> list[dict[str, Any] | None]:
-    """Annotations of all bodies in one camera; None for a body whose box misses the image."""
+    """Annotations of all bodies in one camera; None for a body without a joint in its image."""
     known = bodies.joints[..., 3] > min_confidence
     joints = bodies.joints[..., :3] @ camera.rotation.T + camera.translation
     size = np.array((camera.width, camera.height))
     intrinsics = np.array(camera.intrinsics)
-    return annotate_people(joints * _MM_PER_CM, known, intrinsics, size, bodies.person_ids.tolist())
+    ids = bodies.person_ids.tolist()
+    return annotate_people(joints * _MM_PER_CM, known, intrinsics, size, ids, compact=compact)

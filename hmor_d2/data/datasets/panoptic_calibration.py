@@ -15,6 +15,7 @@ from ..annotations import (
     require,
     stack_field,
 )
+from ..record_fields import check_rotation, require_list, require_text
 
 __all__ = ["HDCamera", "load_calibration"]
 
@@ -45,11 +46,12 @@ def load_calibration(folder: str, sequence: str, cameras: Sequence[str]) -> dict
 
     Raises:
         DatasetError: for a missing file, field or camera, a camera that is not HD, skew, wrong
-            shapes, or numbers that are not finite.
+            shapes, numbers that are not finite, an R that is no rotation.
     """
     path = os.path.join(folder, f"calibration_{sequence}.json")
     file = Where(path)
-    entries = {require(c, "name", file): c for c in require(load_json(path), "cameras", file)}
+    listed = require_list(load_json(path), "cameras", file)
+    entries = {require_text(c, "name", file, "a camera's name"): c for c in listed}
     calibration = {}
     for name in cameras:
         entry = require(entries, name, file)
@@ -61,6 +63,7 @@ def load_calibration(folder: str, sequence: str, cameras: Sequence[str]) -> dict
         matrix = values["K"]
         if matrix[0, 1] or matrix[1, 0]:
             raise field_error(where, "K", matrix.tolist(), "no skew")
+        check_rotation(values["R"], "R", where)
         width, height = entry["resolution"]
         check_image_size(height, width, where)
         center = (matrix[:2, 2] + 0.5).tolist()

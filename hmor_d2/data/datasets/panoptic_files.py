@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..annotations import DatasetError, Where, load_json, require, stack_field
+from ..annotations import DatasetError, Where, field_error, load_json, require, stack_field
+from ..record_fields import require_list
 
 __all__ = ["POSES", "Bodies", "find_poses", "image_folder", "list_frames", "read_bodies"]
 
@@ -19,6 +20,8 @@ POSES = (
     ("panoptic19", "hdPose3d_stage1_coco19", "joints19", 19),
     ("panoptic15", "hdPose3d_stage1", "joints15", 15),
 )
+
+_POSE_FILE = re.compile(r"body3DScene_\d{8}\.json")
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,18 @@ def find_poses(folder: str, joint_set: str | None) -> tuple[str, str]:
     candidates = [poses for poses in POSES if joint_set in (None, poses[0])]
     for name, pose_folder, *_ in candidates:
         path = os.path.join(folder, pose_folder)
-        if os.path.isdir(path):
+        if os.path.isdir(path) and _has_poses(path):
             return name, path
     expected = " or ".join(pose_folder for _, pose_folder, *_ in candidates)
-    raise DatasetError(f"{folder}: found no 3D poses, expected a folder {expected}")
+    raise DatasetError(
+        f"{folder}: found no 3D poses, expected a folder {expected} with body3DScene_%08d.json"
+    )
+
+
+def _has_poses(path: str) -> bool:
+    """Whether there is any; a download that was stopped may leave the folder empty."""
+    with os.scandir(path) as entries:
+        return any(_POSE_FILE.fullmatch(entry.name) for entry in entries)
 
 
 def image_folder(folder: str, camera: str) -> str:
@@ -87,17 +98,25 @@ def read_bodies(
 
     Raises:
         DatasetError: for missing files or fields, truncated JSON, another number of joints,
-            numbers that are not finite.
+            numbers that are not finite, ids that are no whole numbers or occur twice in a frame.
     """
     field, num_joints = next((f, j) for name, _, f, j in POSES if name == joint_set)
     bodies, owners = [], []
     for frame in progress(frames) if progress else frames:
         path = os.path.join(pose_folder, f"body3DScene_{frame:08d}.json")
-        for body in require(load_json(path), "bodies", Where(path)):
+        ids = set()
+        for body in require_list(load_json(path), "bodies", Where(path)):
+            identity = require(body, "id", Where(path))
+            if type(identity) is not int or identity >= 1 << 63:
+                raise field_error(Where(path), "id", identity, "a whole number")
             # The toolbox marks outliers of the older format by a negative id.
-            if require(body, "id", Where(path)) >= 0:
-                bodies.append(body)
-                owners.append((frame, path))
+            if identity < 0:
+                continue
+            if identity in ids:
+                raise field_error(Where(path), "id", f"{identity} twice", "each body once")
+            ids.add(identity)
+            bodies.append(body)
+            owners.append((frame, path))
 
     def where(i: int) -> Where:
         return Where(owners[i][1], annotation_id=f"of body {bodies[i]['id']}")

@@ -94,7 +94,7 @@ def write_index(
         for camera in cameras
     }
     path = index_path(folder, joint_set)
-    partial = f"{path}.part"
+    partial = f"{path}.{os.getpid()}.part"  # another process may write it, too
     with open(partial, "wb") as file:
         np.savez(
             file,

@@ -64,6 +64,7 @@ def load_panoptic_records(
     *,
     activities: Collection[str] | None = None,
     use_distortion: bool = True,
+    compact: bool = False,
 ) -> list[dict[str, Any]]:
     """Load the authors' pickle of CMU Panoptic as dataset dicts of joint set ``panoptic15``.
 
@@ -78,6 +79,8 @@ def load_panoptic_records(
         use_distortion: give ``distortion``, from the record's ``distCoef`` or, where it has
             none, from ``calibration_<sequence>.json`` in the sequence's folder.  Choose False
             for pictures that are undistorted already, or to compare with VirtualPose.
+        compact: ``keypoints`` as float32 arrays (45,) in place of lists of floats, as
+            :func:`load_muco_json` has it.
 
     Returns:
         one dict an image, in the file's order, with ``sequence``, ``camera`` and ``frame``; ids
@@ -121,7 +124,7 @@ def load_panoptic_records(
     outside = 0
     for start in range(0, len(records), _BATCH):
         batch = slice(start, start + _BATCH)
-        outside += _annotate(records[batch], entries[batch], pickle_file)
+        outside += _annotate(records[batch], entries[batch], pickle_file, compact)
         entries[batch] = [{}] * len(entries[batch])  # frees the pickle's content
     people = sum(len(record["annotations"]) for record in records)
     logger.info(
@@ -181,7 +184,10 @@ def _image_records(
 
 
 def _annotate(
-    records: Sequence[dict[str, Any]], entries: Sequence[Mapping[str, Any]], pickle_file: str
+    records: Sequence[dict[str, Any]],
+    entries: Sequence[Mapping[str, Any]],
+    pickle_file: str,
+    compact: bool,
 ) -> int:
     """Fill ``annotations`` in; returns how many people are outside their image."""
 
@@ -207,6 +213,7 @@ def _annotate(
         np.array([record["intrinsics"] for record in records])[owners],
         np.array([(record["width"], record["height"]) for record in records])[owners],
         [person for count in counts for person in range(count)],
+        compact=compact,
     )
     for owner, person in zip(owners.tolist(), people, strict=True):
         if person is not None:

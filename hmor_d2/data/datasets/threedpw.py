@@ -52,10 +52,10 @@ def load_threedpw(root: str, split: str, *, frame_step: int = 1) -> list[dict[st
     2D joints were detected (``poses2d`` not all 0), the dataset's own rule; people who do not
     stay in the picture, unlabelled, and frames without people keep an empty list.  2D joints are
     the pinhole projection (the dataset gives no lens distortion) with v = 2 inside the image,
-    1 outside it (occlusion is not annotated), 0 behind the camera.  A box is the extent of the
-    joints in front of the camera, enlarged 1.2 times about its centre, XYXY, and may reach
-    outside the image.  People of whom no box meets the image are left out.  The log counts those
-    left out of each sequence.
+    1 outside it (occlusion is not annotated), 0 behind the camera or nearer to it than 100 mm.
+    A box is the extent of the joints in front of the camera, enlarged 1.2 times about its centre,
+    XYXY, and may reach outside the image.  People without any joint inside the image are left
+    out.  The log counts those left out of each sequence.
 
     The files do not give the image's size: it is 1920x1080 or 1080x1920, whichever the
     principal point lies in the middle of.  Where the first image is there, its header must agree:
