@@ -234,11 +234,11 @@ def stack_field(
 def _to_array(values: list[Any], shape: tuple[int, ...]) -> np.ndarray:
     """As :func:`_float64`, in less time, of lists that have the shape if they are right."""
     flatten = itertools.chain.from_iterable
-    rows = values
-    for depth, size in enumerate(shape):
+    rows = [values]
+    for size in shape:
+        rows = list(flatten(rows))
         if set(map(type, rows)) != {list} or set(map(len, rows)) != {size}:
             return _float64(values)
-        rows = list(flatten(rows)) if depth + 1 < len(shape) else rows
     sum(flatten(rows), 0.0)  # a TypeError for texts, of which numpy would make numbers
     numbers = np.fromiter(flatten(rows), np.float64, count=len(values) * math.prod(shape))
     return numbers.reshape(-1, *shape)
