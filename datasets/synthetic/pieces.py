@@ -44,6 +44,11 @@ def stretches(count: int, length: int) -> Iterator[tuple[int, int]]:
     return ((first, min(first + length, count)) for first in range(0, count, length))
 
 
+def pieces_of_images(images: int, length: int) -> list[Piece]:
+    """Pieces of up to ``length`` images that are independent of each other."""
+    return [Piece(f"{a:06d}", 0, a, b, b - a) for a, b in stretches(images, length)]
+
+
 def pieces_of_takes(sequences: int, moments: int, length: int, cameras: int = 1) -> list[Piece]:
     """Pieces of up to ``length`` moments of each of several takes."""
     return [

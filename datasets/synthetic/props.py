@@ -1,6 +1,6 @@
 """Objects: boxes, pillars, balls, tables, chairs and walls, as textured triangles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -17,17 +17,29 @@ class Mesh:
     tint: np.ndarray
     casts_shadow: bool = True
 
+    @classmethod
+    def of(
+        cls,
+        shape: tuple[np.ndarray, np.ndarray, np.ndarray],
+        texture: int,
+        tint: np.ndarray,
+        casts_shadow: bool = True,
+    ) -> "Mesh":
+        """A mesh of (vertices, triangles, corner_uv) of any number types."""
+        vertices, triangles, uv = shape
+        return cls(
+            vertices.astype(np.float32),
+            triangles.astype(np.int32),
+            uv.astype(np.float32),
+            texture,
+            tint,
+            casts_shadow,
+        )
+
     def moved(self, place: np.ndarray, heading: float) -> "Mesh":
         turn = Rotation.from_euler("z", heading).as_matrix()
         vertices = self.vertices @ turn.T + np.append(place, 0.0)
-        return Mesh(
-            vertices.astype(np.float32),
-            self.triangles,
-            self.corner_uv,
-            self.texture,
-            self.tint,
-            self.casts_shadow,
-        )
+        return replace(self, vertices=vertices.astype(np.float32))
 
     @property
     def footprint_radius(self) -> float:
@@ -140,14 +152,7 @@ def sample_prop(
     green = kind == "plant"
     tint = np.array([0.45, 0.85, 0.35]) if green else np.clip(1 + rng.normal(0, 0.25, 3), 0.3, 1.5)
     texture = patterns[3] if green else patterns[int(rng.integers(len(patterns)))]
-    vertices, triangles, uv = shape
-    return Mesh(
-        vertices.astype(np.float32),
-        triangles.astype(np.int32),
-        uv.astype(np.float32),
-        texture,
-        tint,
-    )
+    return Mesh.of(shape, texture, tint)
 
 
 def _blades(rng: np.random.Generator, base: float, length: float):
@@ -170,14 +175,7 @@ def _blades(rng: np.random.Generator, base: float, length: float):
 
 def seat(width: float, depth: float, height: float, texture: int, tint: np.ndarray) -> Mesh:
     """A stool-like block whose top is at ``height``."""
-    vertices, triangles, uv = boxes([(0, 0, height / 2, width, depth, height)], 0.6)
-    return Mesh(
-        vertices.astype(np.float32),
-        triangles.astype(np.int32),
-        uv.astype(np.float32),
-        texture,
-        tint,
-    )
+    return Mesh.of(boxes([(0, 0, height / 2, width, depth, height)], 0.6), texture, tint)
 
 
 def wall(rng: np.random.Generator, patterns: range) -> Mesh:
@@ -192,11 +190,4 @@ def wall(rng: np.random.Generator, patterns: range) -> Mesh:
     uv = (vertices[:, [0, 2]] / tile)[triangles]
     texture = patterns[int(rng.integers(len(patterns)))]
     tint = np.clip(1 + rng.normal(0, 0.2, 3), 0.4, 1.4)
-    return Mesh(
-        vertices.astype(np.float32),
-        triangles.astype(np.int32),
-        uv.astype(np.float32),
-        texture,
-        tint,
-        casts_shadow=False,
-    )
+    return Mesh.of((vertices, triangles, uv), texture, tint, casts_shadow=False)

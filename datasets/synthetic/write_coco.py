@@ -13,7 +13,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from .ground_truth import PersonTruth
-from .pieces import Piece, stretches
+from .pieces import Piece, pieces_of_images
 from .rig import COCO_NAMES
 from .scene import Scene, generate_scene
 from .storage import rounded, write_joined_json, write_jpeg
@@ -45,10 +45,7 @@ class COCOPlan:
     folder: str = "coco"
 
     def pieces(self) -> list[Piece]:
-        return [
-            Piece(f"{first:06d}", 0, first, last, last - first)
-            for first, last in stretches(self.images, _IMAGES_PER_PIECE)
-        ]
+        return pieces_of_images(self.images, _IMAGES_PER_PIECE)
 
     def draw(self, folder: Path, piece: Piece, seed: int) -> dict[str, Any]:
         part: dict[str, Any] = {"files": [], "images": [], "annotations": []}

@@ -23,6 +23,7 @@ from ..skeleton import Skeleton
 __all__ = [
     "DatasetError",
     "Where",
+    "as_float64",
     "broken_json",
     "check_image_size",
     "check_intrinsics",
@@ -221,7 +222,7 @@ def stack_field(
     for i, record in enumerate(records):  # something is wrong: look for it one at a time
         value = require(record, field, where(i))
         try:
-            numbers = _float64(value)
+            numbers = as_float64(value)
         except (TypeError, ValueError, OverflowError):
             raise field_error(where(i), field, value, f"numbers of shape {shape}") from None
         if numbers.shape != shape:
@@ -232,19 +233,19 @@ def stack_field(
 
 
 def _to_array(values: list[Any], shape: tuple[int, ...]) -> np.ndarray:
-    """As :func:`_float64`, in less time, of lists that have the shape if they are right."""
+    """As :func:`as_float64`, in less time, of lists that have the shape if they are right."""
     flatten = itertools.chain.from_iterable
     rows = [values]
     for size in shape:
         rows = list(flatten(rows))
         if set(map(type, rows)) != {list} or set(map(len, rows)) != {size}:
-            return _float64(values)
+            return as_float64(values)
     sum(flatten(rows), 0.0)  # a TypeError for texts, of which numpy would make numbers
     numbers = np.fromiter(flatten(rows), np.float64, count=len(values) * math.prod(shape))
     return numbers.reshape(-1, *shape)
 
 
-def _float64(values: Any) -> np.ndarray:
+def as_float64(values: Any) -> np.ndarray:
     """``np.asarray``, but a TypeError for texts, of which numpy would make numbers."""
     if np.asarray(values).dtype.kind in "US":
         raise TypeError("expected numbers, found text")

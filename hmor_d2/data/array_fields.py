@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .annotations import Where, field_error
+from .annotations import Where, as_float64, field_error
 
 __all__ = ["array_field"]
 
@@ -26,10 +26,7 @@ def array_field(
     lengths = ", ".join("any" if length is None else str(length) for length in shape)
     expected = f"numbers of shape ({lengths})"
     try:
-        array = np.asarray(value)
-        if array.dtype.kind in "US":  # numpy would read numbers from texts
-            raise TypeError("expected numbers, found text")
-        array = np.asarray(array, dtype=np.float64)
+        array = as_float64(value)
     except (TypeError, ValueError, OverflowError):
         raise field_error(where, field, value, expected) from None
     fits = array.ndim == len(shape) and all(

@@ -17,13 +17,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from detectron2.structures import BoxMode
 
 from ...skeleton import get_skeleton
 from ..annotations import Where, collector_paused, field_error, load_json, stack_field
 from ..projection import project_joints
 from .coco import image_record, read_coco_style_json
 from .human36m_camera import read_camera, to_camera_frame
+from .posed_people import check_boxes, posed_annotations
 
 __all__ = ["HUMAN36M_SPLITS", "load_human36m"]
 
@@ -130,9 +130,7 @@ def _load_subject(
     records = [image_record(im, image_root, chosen.file, _JOINT_SET) for im in chosen.images]
     num_joints = get_skeleton(_JOINT_SET).num_joints
     boxes = stack_field(chosen.people, "bbox", (4,), chosen.where)
-    for i in np.flatnonzero((boxes[:, 2:] <= 0).any(axis=1)):
-        found = chosen.people[i]["bbox"]
-        raise field_error(chosen.where(i), "bbox", found, "a positive width and height")
+    check_boxes(chosen.people, boxes, chosen.where)
     visible = stack_field(chosen.people, "keypoints_vis", (num_joints,), chosen.where) != 0
     joint_file, camera_file = _path(root, subject, "joint_3d"), _path(root, subject, "camera")
     joints = _read_world_joints(joint_file, chosen, num_joints)
@@ -152,7 +150,7 @@ def _load_subject(
     keypoints[..., 2] = np.where(visible, keypoints[..., 2], np.minimum(keypoints[..., 2], 1.0))
 
     places = chosen.indices.tolist()
-    people = _to_annotations(boxes, keypoints, joints)
+    people = posed_annotations(boxes, keypoints, joints)
     for record, camera, place, person in zip(
         records, intrinsics.tolist(), places, people, strict=True
     ):
@@ -160,30 +158,6 @@ def _load_subject(
         record |= zip(_RECORD_FIELDS, place, strict=True)
         record["annotations"] = [person]
     return records
-
-
-def _to_annotations(
-    boxes: np.ndarray, keypoints: np.ndarray, joints: np.ndarray
-) -> list[dict[str, Any]]:
-    """Annotations in Detectron2's format; every ``keypoints_cam`` is a row of one array."""
-    num_joints = joints.shape[1]
-    return [
-        {
-            "bbox": box,
-            "bbox_mode": BoxMode.XYWH_ABS,
-            "category_id": 0,
-            "iscrowd": 0,
-            "keypoints": flat,
-            "keypoints_cam": person_joints,
-            "keypoints_cam_valid": np.ones(num_joints, dtype=np.bool_),
-        }
-        for box, flat, person_joints in zip(
-            boxes.tolist(),
-            keypoints.reshape(-1, 3 * num_joints).tolist(),
-            joints.astype(np.float32),
-            strict=True,
-        )
-    ]
 
 
 def _select(file: str, subject: int, frame_step: int, skip: tuple[str, ...]) -> _Selection:

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from detectron2.structures import BoxMode
 
 from ...skeleton import get_skeleton
 from ..annotations import collector_paused, require_path
 from ..record_cache import load_or_build
 from .muco_columns import JOINT_SET, LAYOUT, read_muco_columns, unpack_text
+from .posed_people import posed_annotations
 
 __all__ = ["load_muco_json"]
 
@@ -128,22 +128,7 @@ def _annotations(
         columns[field] if kept.all() else columns[field][kept]
         for field in ("bbox", "keypoints", "keypoints_cam")
     )
-    valid = np.ones(joints.shape[1], dtype=np.bool_)
-    valid.flags.writeable = False
-    return [
-        {
-            "bbox": box,
-            "bbox_mode": BoxMode.XYWH_ABS,
-            "category_id": 0,
-            "iscrowd": 0,
-            "keypoints": person_keypoints,
-            "keypoints_cam": person_joints,
-            "keypoints_cam_valid": valid,
-        }
-        for box, person_keypoints, person_joints in zip(
-            boxes.tolist(), keypoints if compact else keypoints.tolist(), joints, strict=True
-        )
-    ]
+    return posed_annotations(boxes, keypoints, joints, compact=compact)
 
 
 def _separate_people(roots: np.ndarray, counts: np.ndarray, min_distance: float) -> np.ndarray:

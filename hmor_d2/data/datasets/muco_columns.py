@@ -20,6 +20,7 @@ from ..annotations import (
 )
 from ..json_stream import stream_json_arrays
 from ..record_fields import require_id, require_text
+from .posed_people import check_boxes, check_in_front
 
 __all__ = ["JOINT_SET", "LAYOUT", "read_muco_columns", "unpack_text"]
 
@@ -158,11 +159,8 @@ def _convert_people(people: Sequence[Mapping[str, Any]], json_file: str) -> dict
     pixels = stack_field(people, "keypoints_img", (num_joints, 2), where)
     joints = stack_field(people, "keypoints_cam", (num_joints, 3), where)
     visible = stack_field(people, "keypoints_vis", (num_joints,), where)
-    for i in np.flatnonzero((boxes[:, 2:] <= 0).any(axis=1)):
-        raise field_error(where(i), "bbox", people[i]["bbox"], "a positive width and height")
-    for i in np.flatnonzero((joints[..., 2] <= 0).any(axis=1)):
-        found = f"a depth of {joints[i, :, 2].min()} mm"
-        raise field_error(where(i), "keypoints_cam", found, "joints in front of the camera, Z > 0")
+    check_boxes(people, boxes, where)
+    check_in_front(joints, where)
     largest = np.finfo(np.float32).max
     for field, values in (("keypoints_img", pixels), ("keypoints_cam", joints)):
         for i in np.flatnonzero((np.abs(values) >= largest).any(axis=(1, 2))):

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from detectron2.structures import BoxMode
 
 from ...skeleton import get_skeleton
 from ..annotations import Where, check_intrinsics, field_error, require, stack_field
@@ -26,6 +25,7 @@ from .mupots_annotations import (
     read_mupots_sequence,
 )
 from .mupots_intrinsics import MUPOTS_PROJECTED_JOINTS, fit_mupots_intrinsics
+from .posed_people import check_boxes, check_in_front, posed_annotations
 
 __all__ = ["load_mupots", "load_mupots_json", "mupots_boxes"]
 
@@ -198,11 +198,8 @@ def _stack_people(
     points = stack_field(people, "keypoints_img", (num_joints, 2), where) + 0.5
     joints = stack_field(people, "keypoints_cam", (num_joints, 3), where)
     visible = stack_field(people, "keypoints_vis", (num_joints,), where) != 0
-    for i in np.flatnonzero((boxes[:, 2:] <= 0).any(axis=1)):
-        raise field_error(where(i), "bbox", people[i]["bbox"], "a positive width and height")
-    for i in np.flatnonzero((joints[..., 2] <= 0).any(axis=1)):
-        found = f"a depth of {joints[i, :, 2].min()} mm"
-        raise field_error(where(i), "keypoints_cam", found, "joints in front of the camera, Z > 0")
+    check_boxes(people, boxes, where)
+    check_in_front(joints, where)
     return boxes, points, visible, joints
 
 
@@ -231,20 +228,5 @@ def _check_projection(
 def _annotations(
     boxes: np.ndarray, points: np.ndarray, visible: np.ndarray, joints: np.ndarray
 ) -> list[dict[str, Any]]:
-    """N people in Detectron2's format; every ``keypoints_cam`` is a row of one array."""
     flags = np.where(visible, 2.0, 1.0)[..., None]
-    keypoints = np.concatenate((points, flags), axis=-1).reshape(len(boxes), 3 * points.shape[1])
-    return [
-        {
-            "bbox": box,
-            "bbox_mode": BoxMode.XYWH_ABS,
-            "category_id": 0,
-            "iscrowd": 0,
-            "keypoints": flat,
-            "keypoints_cam": person_joints,
-            "keypoints_cam_valid": np.ones(len(person_joints), dtype=np.bool_),
-        }
-        for box, flat, person_joints in zip(
-            boxes.tolist(), keypoints.tolist(), joints.astype(np.float32), strict=True
-        )
-    ]
+    return posed_annotations(boxes, np.concatenate((points, flags), axis=-1), joints)

@@ -9,12 +9,12 @@ import numpy as np
 from ..annotations import (
     Where,
     check_image_size,
-    check_intrinsics,
     field_error,
     load_json,
     require,
     stack_field,
 )
+from ..projection import camera_intrinsics
 from ..record_fields import check_rotation, require_list, require_text
 
 __all__ = ["HDCamera", "load_calibration"]
@@ -60,15 +60,10 @@ def load_calibration(folder: str, sequence: str, cameras: Sequence[str]) -> dict
             raise field_error(where, "type", entry["type"], "'hd', the cameras with 3D poses")
         shapes = {"K": (3, 3), "distCoef": (5,), "R": (3, 3), "t": (3, 1), "resolution": (2,)}
         values = {f: stack_field([entry], f, s, lambda _, w=where: w)[0] for f, s in shapes.items()}
-        matrix = values["K"]
-        if matrix[0, 1] or matrix[1, 0]:
-            raise field_error(where, "K", matrix.tolist(), "no skew")
+        intrinsics = camera_intrinsics(values["K"], "K", where)
         check_rotation(values["R"], "R", where)
         width, height = entry["resolution"]
         check_image_size(height, width, where)
-        center = (matrix[:2, 2] + 0.5).tolist()
-        intrinsics = [float(matrix[0, 0]), float(matrix[1, 1]), *center]
-        check_intrinsics(intrinsics, where)
         calibration[name] = HDCamera(
             name=name,
             width=width,
