@@ -8,7 +8,7 @@ import numpy as np
 from .assets import REFERENCE_STATURE, Assets, Item, Subject
 from .extremities import place_extremities
 from .motion import Motion, joints_of, pose_segments
-from .skinning import skin
+from .skinning import hang, skin
 
 # Parts of a person, each with its own tint.
 SKIN, EYE, IRIS, SUIT, SHOES, HAIR, HAT = range(7)
@@ -88,7 +88,7 @@ class _BareBody:
     part: np.ndarray
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=40)  # a pool has 36 pairs of suit and shoes
 def _bare_body(assets: Assets, covering: tuple[str, ...]) -> _BareBody:
     """The body without triangles that clothes hide, and without vertices that nothing uses."""
     hidden = np.zeros(len(assets.weights), bool)
@@ -119,13 +119,22 @@ def _bare_body(assets: Assets, covering: tuple[str, ...]) -> _BareBody:
     )
 
 
-def _under_suit(count: int, items: tuple[Item, ...]) -> np.ndarray:
-    """(count,) bool: body vertices that a suit hides."""
-    hidden = np.zeros(count, bool)
-    for item in items:
-        if _PART_OF_KIND[item.kind] == SUIT:
+@lru_cache(maxsize=64)
+def _shoes_beside(
+    assets: Assets, name: str, suits: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles and their corner UV of shoes that show beside suits.
+
+    Socks hang on skin that trousers hide: they would show through them.
+    """
+    (shoes,) = (item for item in assets.items if item.name == name)
+    hidden = np.zeros(len(assets.weights), bool)
+    for item in assets.items:
+        if item.name in suits:
             hidden[item.hidden] = True
-    return hidden
+    under = hidden[shoes.references].all(axis=1)
+    shown = ~under[shoes.triangles].any(axis=1)
+    return shoes.triangles[shown], shoes.corner_uv[shown]
 
 
 def build_avatar(assets: Assets, subject: Subject, items: tuple[Item, ...]) -> Avatar:
@@ -137,18 +146,16 @@ def build_avatar(assets: Assets, subject: Subject, items: tuple[Item, ...]) -> A
     cutouts = [np.zeros(len(body.triangles), bool)]
     first = len(body.kept)
     for item in items:
-        fitted = item.offsets * size
-        for k in range(3):
-            fitted += subject.vertices[item.references[:, k]] * item.reference_weights[:, k : k + 1]
+        fitted = np.empty_like(item.offsets)
+        hang(item.offsets, size, item.references, item.reference_weights, subject.vertices, fitted)
         vertices.append(fitted)
-        own = slice(None)
+        item_triangles, uv = item.triangles, item.corner_uv
         if item.kind == "shoes":
-            # Socks hang on skin that trousers hide: they would show through them.
-            under = _under_suit(len(subject.vertices), items)[item.references].all(axis=1)
-            own = ~under[item.triangles].any(axis=1)
-        triangles.append(item.triangles[own] + np.int32(first))
-        corner_uv.append(item.corner_uv[own])
-        count = len(triangles[-1])
+            names = tuple(other.name for other in items if _PART_OF_KIND[other.kind] == SUIT)
+            item_triangles, uv = _shoes_beside(assets, item.name, names)
+        triangles.append(item_triangles + np.int32(first))
+        corner_uv.append(uv)
+        count = len(item_triangles)
         textures.append(np.full(count, item.texture, np.int32))
         parts.append(np.full(count, _PART_OF_KIND[item.kind], np.int32))
         cutouts.append(np.full(count, item.cutout))

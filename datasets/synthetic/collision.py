@@ -1,10 +1,12 @@
 """Do two people overlap?  Bodies as capsules whose radii are measured on the subject."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
 
 from .assets import Assets, Subject
+from .compiling import kernel
 from .rig import JOINT_NAMES, SEGMENT_INDEX
 
 _CLOTH = 0.008  # metres that clothes add
@@ -59,20 +61,26 @@ def _distance_to_segment(points: np.ndarray, a: np.ndarray, b: np.ndarray) -> np
     return np.linalg.norm(points - a - t[:, None] * axis, axis=1)
 
 
+@lru_cache(maxsize=2)
+def _members(assets: Assets) -> list[np.ndarray]:
+    """For each capsule: the body's vertices that its segments move most."""
+    strongest = assets.influences[assets.skin_vertices, 0]
+    segments = [[SEGMENT_INDEX[name] for name in names] for _, _, names in _TABLE]
+    return [assets.skin_vertices[np.isin(strongest, own)] for own in segments]
+
+
 @lru_cache(maxsize=128)
 def capsule_radii(assets: Assets, subject_index: int) -> np.ndarray:
     """(C,) radii in metres: the 75th percentile of the skin's distance from the axis."""
     subject: Subject = assets.subjects[subject_index]
-    strongest = assets.influences[:, 0]
-    on_body = assets.skin_vertices
     feet = subject.keypoint_moments[17:, :, :3].sum(axis=1)
     ends = capsule_ends(subject.joints, feet)
     radii = []
-    for k, (_, _, segments) in enumerate(_TABLE):
-        members = on_body[np.isin(strongest[on_body], [SEGMENT_INDEX[s] for s in segments])]
-        distance = _distance_to_segment(subject.vertices[members], ends[0, k], ends[1, k])
+    for k, members in enumerate(_members(assets)):
+        skin = subject.vertices[members]
+        distance = _distance_to_segment(skin, ends[0, k], ends[1, k])
         if k < 2:  # of the torso, only the half around this axis
-            other = _distance_to_segment(subject.vertices[members], ends[0, 1 - k], ends[1, 1 - k])
+            other = _distance_to_segment(skin, ends[0, 1 - k], ends[1, 1 - k])
             distance = distance[distance <= other]
         radii.append(np.percentile(distance, 75) + _CLOTH)
     return np.array(radii)
@@ -87,21 +95,34 @@ def capsule_ends(joints: np.ndarray, feet: np.ndarray) -> np.ndarray:
     return _MIX @ np.concatenate([joints, feet])
 
 
-def penetration(
-    ends_a: np.ndarray, radii_a: np.ndarray, ends_b: np.ndarray, radii_b: np.ndarray
-) -> float:
+@kernel
+def penetration(ends_a, radii_a, ends_b, radii_b):
     """How deep two people's capsules overlap, metres; negative: the gap between them.
 
     Closest points of pairs of line segments as in Ericson, Real-Time Collision Detection, 5.1.9.
+
+    Args:
+        ends_a, ends_b: (2, C, 3) as of :func:`capsule_ends`; radii_a, radii_b: (C,).
     """
-    p, q = ends_a[0][:, None], ends_b[0][None]
-    u, v = ends_a[1][:, None] - p, ends_b[1][None] - q
-    w = p - q
-    a, e = (u * u).sum(-1), (v * v).sum(-1)
-    b, c, f = (u * v).sum(-1), (u * w).sum(-1), (v * w).sum(-1)
-    denominator = a * e - b * b
-    s = np.clip(np.where(denominator > 1e-9, (b * f - c * e) / (denominator + 1e-12), 0), 0, 1)
-    t = np.clip((b * s + f) / e, 0, 1)
-    s = np.clip((b * t - c) / a, 0, 1)
-    gap = np.linalg.norm(w + s[..., None] * u - t[..., None] * v, axis=-1)
-    return float((radii_a[:, None] + radii_b[None] - gap).max())
+    deepest = -np.inf
+    for i in range(np.uint64(len(radii_a))):
+        px, py, pz = ends_a[0, i, 0], ends_a[0, i, 1], ends_a[0, i, 2]
+        ux, uy, uz = ends_a[1, i, 0] - px, ends_a[1, i, 1] - py, ends_a[1, i, 2] - pz
+        a = ux * ux + uy * uy + uz * uz
+        for j in range(np.uint64(len(radii_b))):
+            qx, qy, qz = ends_b[0, j, 0], ends_b[0, j, 1], ends_b[0, j, 2]
+            vx, vy, vz = ends_b[1, j, 0] - qx, ends_b[1, j, 1] - qy, ends_b[1, j, 2] - qz
+            wx, wy, wz = px - qx, py - qy, pz - qz
+            e = vx * vx + vy * vy + vz * vz
+            b = ux * vx + uy * vy + uz * vz
+            c = ux * wx + uy * wy + uz * wz
+            f = vx * wx + vy * wy + vz * wz
+            denominator = a * e - b * b
+            s = (b * f - c * e) / (denominator + 1e-12) if denominator > 1e-9 else 0.0
+            s = min(max(s, 0.0), 1.0)
+            t = min(max((b * s + f) / e, 0.0), 1.0)
+            s = min(max((b * t - c) / a, 0.0), 1.0)
+            x, y, z = wx + s * ux - t * vx, wy + s * uy - t * vy, wz + s * uz - t * vz
+            gap = math.sqrt(x * x + y * y + z * z)
+            deepest = max(deepest, radii_a[i] + radii_b[j] - gap)
+    return deepest

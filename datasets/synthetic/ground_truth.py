@@ -7,6 +7,7 @@ import numpy as np
 
 from .assets import Assets
 from .camera import Camera
+from .compiling import kernel
 from .renderer import Rendering
 from .rig import COCO_NAMES, JOINT_NAMES
 from .world import World
@@ -64,19 +65,21 @@ def joint_depths(assets: Assets, subject_index: int) -> tuple[np.ndarray, np.nda
     """
     subject = assets.subjects[subject_index]
     skin = subject.vertices[assets.skin_vertices[::3]]
+    steep = np.cos(np.radians(20))
     scale = subject.stature / 1.75
     depths = np.empty(len(JOINT_NAMES))
     for k, name in enumerate(JOINT_NAMES):
-        away = skin - subject.joints[k]
-        distance = np.maximum(np.linalg.norm(away, axis=1), 1e-6)
-        views = [(0, -1, 0), (0, 1, 0)]
+        x, y, z = np.ascontiguousarray((skin - subject.joints[k]).T)
+        distance = np.maximum(np.sqrt(x * x + y * y + z * z), 1e-6)
+        views = [-y, y]
         if name.endswith(("hip", "knee", "ankle", "shoulder")):
-            views.append((1 if name.startswith("left") else -1, 0, 0))
+            views.append(x if name.startswith("left") else -x)
         reach = [_LEAST_DEPTH.get(name, 0.05) * scale]
-        for view in views:
-            cone = away @ np.array(view) > np.cos(np.radians(20)) * distance
-            if cone.any():
-                reach.append(float(distance[cone].min()))
+        edge = steep * distance
+        for along in views:
+            cone = distance[along > edge]
+            if len(cone):
+                reach.append(float(cone.min()))
         depths[k] = max(reach) * 1.2 + _CLOTHES
     by_name = dict(zip(JOINT_NAMES, depths, strict=True))
     coco = [
@@ -103,13 +106,24 @@ def _depth_test(
 def _outline(camera: Camera, vertices: np.ndarray) -> np.ndarray:
     """Box (4,) around the projections of those world vertices (V, 3) that are in front."""
     rows = np.concatenate([camera.rotation, camera.translation[:, None] / 1000], axis=1)
-    x, y, z = vertices.astype(np.float64).T
-    u, v, w = (r[0] * x + r[1] * y + r[2] * z + r[3] for r in rows)
-    front = w > 0.1
-    u, v = u[front] / w[front], v[front] / w[front]
+    u0, v0, u1, v1 = _slopes(vertices, rows)
     fx, fy, cx, cy = camera.intrinsics
-    box = [fx * u.min() + cx, fy * v.min() + cy, fx * u.max() + cx, fy * v.max() + cy]
-    return np.array(box)
+    return np.array([fx * u0 + cx, fy * v0 + cy, fx * u1 + cx, fy * v1 + cy])
+
+
+@kernel
+def _slopes(vertices, rows):
+    """Smallest x/z and y/z, then the largest, of vertices in front of a camera (3, 4), float64."""
+    u0, v0, u1, v1 = np.inf, np.inf, -np.inf, -np.inf
+    for k in range(np.uint64(vertices.shape[0])):
+        a, b = np.float64(vertices[k, 0]), np.float64(vertices[k, 1])
+        c = np.float64(vertices[k, 2])
+        z = rows[2, 0] * a + rows[2, 1] * b + rows[2, 2] * c + rows[2, 3]
+        if z > 0.1:
+            u = (rows[0, 0] * a + rows[0, 1] * b + rows[0, 2] * c + rows[0, 3]) / z
+            v = (rows[1, 0] * a + rows[1, 1] * b + rows[1, 2] * c + rows[1, 3]) / z
+            u0, u1, v0, v1 = min(u0, u), max(u1, u), min(v0, v), max(v1, v)
+    return u0, v0, u1, v1
 
 
 def _visible_box(owner: np.ndarray, number: int) -> tuple[np.ndarray | None, int]:

@@ -4,6 +4,7 @@ Nobody may overlap anybody by more than ``TOLERANCE`` at any of the moments that
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,11 +29,15 @@ class Figure:
     ends: np.ndarray
     radii: np.ndarray
 
-    def placed(self, place: np.ndarray, heading: float) -> np.ndarray:
-        """(M, 2, C, 3) capsule ends in the world."""
+    def turned(self, heading: float) -> np.ndarray:
+        """(M, 2, C, 3) capsule ends at a heading, over the origin."""
         c, s = np.cos(heading), np.sin(heading)
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
-        return self.ends @ turn.T + np.append(place, 0.0)
+        return self.ends @ turn.T
+
+    def placed(self, place: np.ndarray, heading: float) -> np.ndarray:
+        """(M, 2, C, 3) capsule ends in the world."""
+        return self.turned(heading) + np.append(place, 0.0)
 
 
 @dataclass(frozen=True)
@@ -48,30 +53,43 @@ def heading_towards(direction: np.ndarray) -> float:
     return float(np.arctan2(direction[0], -direction[1]))
 
 
-def _overlap(ends: np.ndarray, radii: np.ndarray, others: list[tuple]) -> float:
+class _Placed(NamedTuple):
+    """A person in the world: capsule ``ends`` (M, 2, C, 3), their ``middles`` (M, 3), ``radii``."""
+
+    ends: np.ndarray
+    middles: list[np.ndarray]
+    radii: np.ndarray
+
+
+def _placed(ends: np.ndarray, radii: np.ndarray) -> _Placed:
+    return _Placed(ends, [moment.mean(axis=(0, 1)) for moment in ends], radii)
+
+
+def _overlap(person: _Placed, others: list[_Placed]) -> float:
     """Deepest penetration with anybody placed, over all moments; -inf with nobody."""
     deepest = -np.inf
-    for other_ends, other_radii in others:
-        for moment in range(len(ends)):
-            a, b = ends[moment], other_ends[moment]
+    for other in others:
+        for moment, (a, b) in enumerate(zip(person.middles, other.middles, strict=True)):
             # Far apart on the ground: no need to look at the limbs.
-            apart = np.abs(a.mean(axis=(0, 1)) - b.mean(axis=(0, 1)))[:2].max()
-            if apart < 2.5:
-                deepest = max(deepest, penetration(a, radii, b, other_radii))
+            if max(abs(a[0] - b[0]), abs(a[1] - b[1])) < 2.5:
+                ends, other_ends = person.ends[moment], other.ends[moment]
+                deepest = max(deepest, penetration(ends, person.radii, other_ends, other.radii))
     return deepest
 
 
 def _push_out(
-    figure: Figure, spot: Spot, direction: np.ndarray, others: list[tuple], closest: bool
+    figure: Figure, spot: Spot, direction: np.ndarray, others: list[_Placed], closest: bool
 ) -> Spot | None:
     """Move a person along a direction until free; ``closest``: until it just touches.
 
     None if 3 metres do not suffice.
     """
 
+    turned = figure.turned(spot.heading)
+
     def overlap(distance: float) -> float:
-        ends = figure.placed(spot.place + distance * direction, spot.heading)
-        return _overlap(ends, figure.radii, others)
+        ends = turned + np.append(spot.place + distance * direction, 0.0)
+        return _overlap(_placed(ends, figure.radii), others)
 
     if overlap(0.0) <= TOLERANCE and not closest:
         return spot
@@ -154,7 +172,7 @@ def arrange(
         kind = str(rng.choice(list(ARRANGEMENTS), p=list(ARRANGEMENTS.values())))
     result: list[Spot | None] = []
     spots: list[Spot] = []
-    placed: list[tuple] = []
+    placed: list[_Placed] = []
     for k, figure in enumerate(figures):
         found = None
         for _ in range(_TRIES):
@@ -165,5 +183,5 @@ def arrange(
         result.append(found)
         if found is not None:
             spots.append(found)
-            placed.append((figure.placed(found.place, found.heading), figure.radii))
+            placed.append(_placed(figure.placed(found.place, found.heading), figure.radii))
     return result

@@ -6,6 +6,7 @@ import numpy as np
 
 from .assets import Environment
 from .rasteriser import orthographic_depth
+from .skinning import bounds, transform
 
 SHADOW_SIZE = 640
 _MAX_SUN = 1.6
@@ -74,7 +75,9 @@ def shadow_map(
     depth = np.full((SHADOW_SIZE, SHADOW_SIZE), 1e9, np.float32)
     if len(vertices) == 0:
         return depth, np.zeros((3, 4), np.float32)
-    low, high = vertices.min(axis=0).astype(float), vertices.max(axis=0).astype(float)
+    low, high = np.empty(3, np.float32), np.empty(3, np.float32)
+    bounds(vertices, low, high)
+    low, high = low.astype(float), high.astype(float)
     centre = (low + high) / 2
     radius = min(np.linalg.norm(high - low) / 2, 8.0) + 0.1
     scale = SHADOW_SIZE / 2 / radius
@@ -86,12 +89,6 @@ def shadow_map(
         ]
     ).astype(np.float32)
     projected = np.empty_like(vertices)
-    for k in range(3):
-        projected[:, k] = (
-            rows[k, 0] * vertices[:, 0]
-            + rows[k, 1] * vertices[:, 1]
-            + rows[k, 2] * vertices[:, 2]
-            + rows[k, 3]
-        )
+    transform(vertices, rows, projected)
     orthographic_depth(projected, triangles, depth)
     return depth, rows

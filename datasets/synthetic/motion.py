@@ -56,23 +56,29 @@ class Motion:
     mirrored: bool
     style: np.ndarray
 
-    def frame_at(self, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-        """Captured rotations (15, 3, 3) and ground position (2,) in leg lengths at a time.
-
-        A clip that ends is played back and forth.
-        """
+    def _frames_at(self, seconds: float) -> tuple[int, float]:
+        """The frame before a time, and the share of the next; a clip is played back and forth."""
         last = len(self.clip) - 1
-        if last == 0:
-            return np.stack([from_quaternion(q) for q in self.clip.rotations[0]]), np.zeros(2)
         place = (self.start + seconds) * FRAMES_PER_SECOND % (2 * last)
         place = 2 * last - place if place > last else place
         low = min(int(place), last - 1)
-        part = place - low
-        pair = self.clip.rotations[low : low + 2]
-        between = (1 - part) * pair[0] + part * pair[1]
-        rotations = np.stack([from_quaternion(q) for q in between])
-        position = (1 - part) * self.clip.positions[low] + part * self.clip.positions[low + 1]
-        return rotations, position
+        return low, place - low
+
+    def rotations_at(self, seconds: float) -> np.ndarray:
+        """Captured rotations (15, 3, 3) at a time."""
+        quaternions = self.clip.rotations[0]
+        if len(self.clip) > 1:
+            low, part = self._frames_at(seconds)
+            pair = self.clip.rotations[low : low + 2]
+            quaternions = (1 - part) * pair[0] + part * pair[1]
+        return np.stack([from_quaternion(q) for q in quaternions])
+
+    def position_at(self, seconds: float) -> np.ndarray:
+        """Ground position (2,) in leg lengths at a time."""
+        if len(self.clip) == 1:
+            return np.zeros(2)
+        low, part = self._frames_at(seconds)
+        return (1 - part) * self.clip.positions[low] + part * self.clip.positions[low + 1]
 
 
 def sample_style(rng: np.random.Generator) -> np.ndarray:
@@ -83,7 +89,7 @@ def sample_style(rng: np.random.Generator) -> np.ndarray:
 
 def segment_rotations(subject: Subject, motion: Motion, seconds: float) -> np.ndarray:
     """(25, 3, 3) rotations of the segments from the rest pose to the pose at a time."""
-    captured, _ = motion.frame_at(seconds)
+    captured = motion.rotations_at(seconds)
     rest = subject.frames
     turned = {
         name: multiply(captured[k], from_vector(motion.style[k])) for k, name in enumerate(CAPTURED)
@@ -136,7 +142,7 @@ def pose_segments(
     pivots = subject.joints[PIVOT_JOINTS]
     hip, knee, ankle = subject.joints[11:14]
     leg = np.linalg.norm(knee - hip) + np.linalg.norm(ankle - knee)
-    travelled = (motion.frame_at(seconds)[1] - motion.frame_at(0.0)[1]) * leg
+    travelled = (motion.position_at(seconds) - motion.position_at(0.0)) * leg
     if motion.mirrored:
         travelled = travelled * [-1, 1]
     places = np.empty((len(SEGMENTS), 3))

@@ -47,14 +47,15 @@ class Mesh:
         return float(np.hypot(self.vertices[:, 0], self.vertices[:, 1]).max())
 
 
-_CUBE_FACES = [
+# (6, 4, 3): faces, their corners.
+_CUBE_FACES = np.array([
     ((-1, -1, -1), (1, -1, -1), (1, -1, 1), (-1, -1, 1)),
     ((1, 1, -1), (-1, 1, -1), (-1, 1, 1), (1, 1, 1)),
     ((1, -1, -1), (1, 1, -1), (1, 1, 1), (1, -1, 1)),
     ((-1, 1, -1), (-1, -1, -1), (-1, -1, 1), (-1, 1, 1)),
     ((-1, -1, 1), (1, -1, 1), (1, 1, 1), (-1, 1, 1)),
     ((-1, 1, -1), (1, 1, -1), (1, -1, -1), (-1, -1, -1)),
-]
+])  # fmt: skip
 # Two triangles a face, and the face's corners in texture space.
 _FACE_TRIANGLES = np.array([[0, 1, 2], [0, 2, 3]])
 _FACE_UV = np.array([[0.0, 0.0], [1, 0], [1, 1], [0, 1]])
@@ -65,16 +66,13 @@ def boxes(parts: list[tuple], tile: float) -> tuple[np.ndarray, np.ndarray, np.n
 
     ``tile``: metres that one repeat of the texture covers.
     """
-    vertices, triangles, uv = [], [], []
-    for x, y, z, sx, sy, sz in parts:
-        for face in _CUBE_FACES:
-            corners = np.array(face) * [sx / 2, sy / 2, sz / 2] + [x, y, z]
-            across = np.linalg.norm(corners[1] - corners[0]) / tile
-            along = np.linalg.norm(corners[3] - corners[0]) / tile
-            triangles.append(_FACE_TRIANGLES + 4 * len(vertices))
-            vertices.append(corners)
-            uv.append((_FACE_UV * [across, along])[_FACE_TRIANGLES])
-    return np.concatenate(vertices), np.concatenate(triangles), np.concatenate(uv)
+    middles, sizes = np.split(np.array(parts, float)[:, None, None], 2, axis=-1)
+    corners = (_CUBE_FACES * (sizes / 2) + middles).reshape(-1, 4, 3)
+    # Edges are along the axes: one coordinate differs.
+    edges = np.abs(corners[:, [1, 3]] - corners[:, :1]).sum(axis=-1) / tile
+    uv = (_FACE_UV * edges[:, None])[:, _FACE_TRIANGLES]
+    triangles = _FACE_TRIANGLES + 4 * np.arange(len(corners))[:, None, None]
+    return corners.reshape(-1, 3), triangles.reshape(-1, 3), uv.reshape(-1, 3, 2)
 
 
 def revolved(profile: np.ndarray, sides: int = 20) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -157,20 +155,22 @@ def sample_prop(
 
 def _blades(rng: np.random.Generator, base: float, length: float):
     """Bent narrow leaves that grow from (0, 0, base)."""
-    vertices, triangles, uv = [], [], []
-    for i in range(28):
-        angle, lean = rng.uniform(0, 2 * np.pi), rng.uniform(0.15, 1.1)
-        out = np.array([np.cos(angle), np.sin(angle), 0])
-        side = np.array([-out[1], out[0], 0]) * rng.uniform(0.02, 0.05)
-        size = length * rng.uniform(0.6, 1.1)
-        middle = np.array([0, 0, base]) + size * 0.5 * (out * np.sin(lean) * 0.7 + [0, 0, 1])
-        tip = np.array([0, 0, base]) + size * (out * np.sin(lean) + [0, 0, np.cos(lean)])
-        root = np.array([0, 0, base])
-        vertices.append([root - side / 2, root + side / 2, middle - side, middle + side, tip])
-        triangles.append(np.array([[0, 1, 3], [0, 3, 2], [2, 3, 4]]) + 5 * i)
-        corners = np.array([[0.0, 0], [0.1, 0], [0, 0.5], [0.1, 0.5], [0.05, 1]])
-        uv.append(corners[[[0, 1, 3], [0, 3, 2], [2, 3, 4]]])
-    return np.concatenate(vertices), np.concatenate(triangles), np.concatenate(uv)
+    count = 28
+    spans = np.array([[0, 2 * np.pi], [0.15, 1.1], [0.02, 0.05], [0.6, 1.1]])
+    angle, lean, width, size = rng.uniform(*spans.T, (count, 4)).T[..., None]
+    size = length * size
+    none = np.zeros_like(angle)
+    out = np.concatenate([np.cos(angle), np.sin(angle), none], axis=1)
+    side = np.concatenate([-out[:, 1:2], out[:, :1], none], axis=1) * width
+    root = np.array([0, 0, base])
+    middle = root + size * 0.5 * (out * np.sin(lean) * 0.7 + [0, 0, 1])
+    rise = np.concatenate([none, none, np.cos(lean)], axis=1)
+    tip = root + size * (out * np.sin(lean) + rise)
+    vertices = np.stack([root - side / 2, root + side / 2, middle - side, middle + side, tip], 1)
+    corners = np.array([[0.0, 0], [0.1, 0], [0, 0.5], [0.1, 0.5], [0.05, 1]])
+    blade = np.array([[0, 1, 3], [0, 3, 2], [2, 3, 4]])
+    triangles = blade + 5 * np.arange(count)[:, None, None]
+    return vertices.reshape(-1, 3), triangles.reshape(-1, 3), np.tile(corners[blade], (count, 1, 1))
 
 
 def seat(width: float, depth: float, height: float, texture: int, tint: np.ndarray) -> Mesh:

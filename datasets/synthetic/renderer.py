@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 
 from .avatar import PARTS, avatar_of
+from .background import draw_background
 from .camera import Camera
 from .lighting import shadow_map
-from .rasteriser import SAMPLES, resolve, visibility
+from .rasteriser import SAMPLES, project, resolve, visibility
 from .shading import shade
 from .skinning import vertex_normals
 from .world import World
@@ -132,23 +133,10 @@ def _render_pinhole(world: World, camera: Camera, geometry: Geometry) -> Renderi
     width, height = camera.size
     rotation = camera.rotation
     eye = camera.eye
-    vertices = geometry.vertices
-    shift = camera.translation / 1000
-    # Written out, not as a matrix product: libraries round that differently.
-    x, y, z = (
-        np.float32(rotation[k, 0]) * vertices[:, 0]
-        + np.float32(rotation[k, 1]) * vertices[:, 1]
-        + np.float32(rotation[k, 2]) * vertices[:, 2]
-        + np.float32(shift[k])
-        for k in range(3)
-    )
-    safe = np.maximum(z, 1e-3)
-    fx, fy, cx, cy = camera.intrinsics.astype(np.float32)
-    screen = np.empty((len(vertices), 4), np.float32)
-    screen[:, 0] = (fx * x / safe + cx) * SAMPLES
-    screen[:, 1] = (fy * y / safe + cy) * SAMPLES
-    screen[:, 2] = 1 / safe
-    screen[:, 3] = z
+    intrinsics = camera.intrinsics.astype(np.float32)
+    screen = np.empty((len(geometry.vertices), 4), np.float32)
+    shift = (camera.translation / 1000).astype(np.float32)
+    project(geometry.vertices, rotation.astype(np.float32), shift, intrinsics, screen)
     inverse_depth = np.zeros((height * SAMPLES, width * SAMPLES), np.float32)
     index = np.full(inverse_depth.shape, -1, np.int32)
     assets = world.assets
@@ -164,7 +152,7 @@ def _render_pinhole(world: World, camera: Camera, geometry: Geometry) -> Renderi
         inverse_depth,
         index,
     )
-    radiance = np.zeros((height, width, 3), np.float32)
+    radiance = np.empty((height, width, 3), np.float32)
     ground = world.ground
     numbers = [
         ground.radius,
@@ -175,31 +163,35 @@ def _render_pinhole(world: World, camera: Camera, geometry: Geometry) -> Renderi
         np.sin(ground.turn),
         *ground.tint,
     ]
+    light = (world.light.rows, geometry.shadow, geometry.to_shadow)
+    textures = (assets.atlas, assets.starts, assets.sizes)
+    draw_background(
+        index,
+        *light,
+        *textures,
+        eye.astype(np.float32),
+        rotation.astype(np.float32),
+        intrinsics,
+        world.environment.picture,
+        np.array(numbers, np.float32),
+        geometry.contacts,
+        np.empty((5, width), np.float32),
+        radiance,
+    )
     shade(
         index,
         screen,
-        vertices,
+        geometry.vertices,
         geometry.normals,
         geometry.triangles,
         geometry.corner_uv,
         geometry.texture,
         geometry.tints,
         geometry.tint_of,
-        geometry.tint_of,
-        world.light.rows,
-        geometry.shadow,
-        geometry.to_shadow,
-        assets.atlas,
-        assets.starts,
-        assets.sizes,
+        *light,
+        *textures,
         eye.astype(np.float32),
-        rotation.astype(np.float32),
-        camera.intrinsics.astype(np.float32),
-        world.environment.picture,
-        np.array(numbers, np.float32),
-        geometry.contacts,
-        np.zeros((8, 3), np.float32),
-        np.zeros(4, np.int64),
+        np.empty((4, 3), np.float32),
         radiance,
     )
     owner = np.zeros((height, width), np.int16)

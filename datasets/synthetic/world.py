@@ -123,6 +123,8 @@ def _wardrobe(assets: Assets, pool: str) -> dict[str, list]:
     }
     for kind in ("subjects", "skins", "clips"):
         wardrobe[kind] = assets.of_pool(kind, pool)
+    wardrobe["captured"] = [clip for clip in wardrobe["clips"] if len(clip) > 1]
+    wardrobe["still"] = [clip for clip in wardrobe["clips"] if len(clip) == 1]
     return wardrobe
 
 
@@ -159,10 +161,8 @@ def sample_look(rng: np.random.Generator, assets: Assets, pool: str, taken: set[
 
 def sample_motion(rng: np.random.Generator, assets: Assets, pool: str, moving: bool) -> Motion:
     """A clip of a pool from a random frame on; ``moving``: mocap alone, no still poses."""
-    clips = _wardrobe(assets, pool)["clips"]
-    captured = [clip for clip in clips if len(clip) > 1]
-    still = [clip for clip in clips if len(clip) == 1]
-    clip = pick(rng, captured if moving or rng.random() < 0.72 else still)
+    wardrobe = _wardrobe(assets, pool)
+    clip = pick(rng, wardrobe["captured" if moving or rng.random() < 0.72 else "still"])
     start = rng.uniform(0, max(len(clip) - 1, 0) / 30)
     style = sample_style(rng)
     return Motion(clip, float(start), bool(rng.integers(2)), style)
