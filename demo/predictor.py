@@ -1,4 +1,4 @@
-"""From one picture to absolute poses: Detectron2's DefaultPredictor with a camera."""
+"""From pictures to absolute poses: Detectron2's DefaultPredictor with cameras and batches."""
 
 import logging
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ logger = logging.getLogger("hmor_d2.demo")
 
 
 class PosePredictor:
-    """Builds the model of a config, loads its weights, and runs it on single pictures.
+    """Builds the model of a config, loads its weights, and runs it on batches of pictures.
 
     Attributes:
         skeleton: the joints of the results.
@@ -37,36 +37,48 @@ class PosePredictor:
         if self.input_format not in ("BGR", "RGB"):
             raise ValueError(f"INPUT.FORMAT is '{self.input_format}', expected BGR or RGB")
 
-    def assumed_intrinsics(self, height: int, width: int) -> list[float]:
-        """[fx, fy, cx, cy] in pixels that the model assumes for a picture without intrinsics."""
-        cameras = PinholeCameras.from_fov([(height, width)], self.default_fov_deg)
-        return cameras.tensor[0].tolist()
-
     @torch.no_grad()
     def __call__(
-        self, image_bgr: np.ndarray, intrinsics: Sequence[float] | None = None
-    ) -> Instances:
-        """Estimate everyone's pose.
+        self,
+        images_bgr: Sequence[np.ndarray],
+        intrinsics: Sequence[Sequence[float] | None] | None = None,
+    ) -> list[Instances]:
+        """Estimate the pose of everyone in a batch.
 
         Args:
-            image_bgr: (H, W, 3) uint8.
-            intrinsics: (fx, fy, cx, cy) in pixels of this picture, continuous coordinates; the
-                model assumes a field of view where None.
+            images_bgr: B pictures (H, W, 3) uint8, of equal or differing sizes: the model pads
+                them to the largest.  B may be 0.
+            intrinsics: for each picture (fx, fy, cx, cy) in its own pixels, continuous
+                coordinates, or None; the model assumes a field of view where None.
 
         Returns:
-            Instances on the CPU, highest score first: pred_boxes and pred_keypoints in pixels
-            of this picture, scores, pred_keypoints_cam (N, J, 3) and pred_root_depth (N) in mm.
+            B Instances on the CPU, highest score first: pred_boxes and pred_keypoints in pixels
+            of the picture, scores, pred_keypoints_cam (N, J, 3) and pred_root_depth (N) in mm.
+
+        Raises:
+            ValueError: if there are not as many cameras as pictures.
         """
+        if intrinsics is None:
+            intrinsics = [None] * len(images_bgr)
+        inputs = [
+            self._model_input(image, camera)
+            for image, camera in zip(images_bgr, intrinsics, strict=True)
+        ]
+        if not inputs:
+            return []
+        found = [output["instances"].to("cpu") for output in self.model(inputs)]
+        return [people[people.scores.argsort(descending=True)] for people in found]
+
+    def _model_input(self, image_bgr: np.ndarray, intrinsics: Sequence[float] | None) -> dict:
         height, width = image_bgr.shape[:2]
         transform = self.resize.get_transform(image_bgr)
         image = transform.apply_image(image_bgr)
         if self.input_format == "RGB":
             image = image[:, :, ::-1]
         image = torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)))
-        inputs = {"image": image, "height": height, "width": width}
+        model_input = {"image": image, "height": height, "width": width}
         if intrinsics is not None:
             camera = PinholeCameras(torch.tensor([list(intrinsics)], dtype=torch.float64))
             camera, _ = camera.transformed(transform.apply_coords)
-            inputs["intrinsics"] = camera.tensor[0].float()
-        people = self.model([inputs])[0]["instances"].to("cpu")
-        return people[people.scores.argsort(descending=True)]
+            model_input["intrinsics"] = camera.tensor[0].float()
+        return model_input
