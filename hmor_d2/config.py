@@ -14,6 +14,68 @@ def add_hmor_config(cfg: CfgNode) -> None:
     # Joint order of 2D annotations whose dataset dict has no "joint_set" (plain Detectron2 dicts).
     cfg.INPUT.DEFAULT_JOINT_SET = "coco17"
 
+    # Colours and image quality, in training.  Pairs are ranges, drawn log-uniformly.
+    cfg.INPUT.PHOTOMETRIC = CfgNode()
+    cfg.INPUT.PHOTOMETRIC.ENABLED = False
+    # Share of images whose tones (the next four), saturation and hue change, each by itself.
+    cfg.INPUT.PHOTOMETRIC.COLOUR_PROB = 0.7
+    # Factor of all values; factor of their distances from mid-grey; exponent of values in [0, 1].
+    cfg.INPUT.PHOTOMETRIC.BRIGHTNESS = (0.75, 1.3)
+    cfg.INPUT.PHOTOMETRIC.CONTRAST = (0.7, 1.3)
+    cfg.INPUT.PHOTOMETRIC.GAMMA = (0.75, 1.35)
+    # Largest relative change of one channel.
+    cfg.INPUT.PHOTOMETRIC.WHITE_BALANCE = 0.12
+    # Factor of colours' distances from grey; largest rotation of hues, degrees.
+    cfg.INPUT.PHOTOMETRIC.SATURATION = (0.5, 1.5)
+    cfg.INPUT.PHOTOMETRIC.HUE_DEG = 15.0
+    cfg.INPUT.PHOTOMETRIC.GREY_PROB = 0.05
+    # Lost sharpness, at most one kind an image.  Standard deviation and length in pixels; factor
+    # by which the image is shrunk and enlarged again.
+    cfg.INPUT.PHOTOMETRIC.GAUSSIAN_BLUR_PROB = 0.15
+    cfg.INPUT.PHOTOMETRIC.GAUSSIAN_BLUR_SIGMA = (0.4, 1.8)
+    cfg.INPUT.PHOTOMETRIC.MOTION_BLUR_PROB = 0.08
+    cfg.INPUT.PHOTOMETRIC.MOTION_BLUR_LENGTH = (2.0, 9.0)
+    cfg.INPUT.PHOTOMETRIC.DOWNSCALE_PROB = 0.12
+    cfg.INPUT.PHOTOMETRIC.DOWNSCALE = (0.35, 0.8)
+    # Gaussian noise, of each channel or of all alike.  Standard deviation in grey levels of 255.
+    cfg.INPUT.PHOTOMETRIC.NOISE_PROB = 0.3
+    cfg.INPUT.PHOTOMETRIC.NOISE_SIGMA = (2.0, 14.0)
+    # JPEG compression, OpenCV's quality of 1 to 100, whole numbers, drawn uniformly.
+    cfg.INPUT.PHOTOMETRIC.JPEG_PROB = 0.3
+    cfg.INPUT.PHOTOMETRIC.JPEG_QUALITY = (25, 90)
+
+    # Shapes that cover parts of training images: of a colour, noise, or a patch of the image.
+    cfg.INPUT.OCCLUDERS = CfgNode()
+    cfg.INPUT.OCCLUDERS.ENABLED = False
+    # Share of images that have any, and how many at most.
+    cfg.INPUT.OCCLUDERS.PROB = 0.5
+    cfg.INPUT.OCCLUDERS.MAX_COUNT = 4
+    # Share of occluders that are on a person; the others are anywhere.
+    cfg.INPUT.OCCLUDERS.PERSON_PROB = 0.7
+    # Area, in shares of a person's box, and width over height.
+    cfg.INPUT.OCCLUDERS.AREA = (0.02, 0.3)
+    cfg.INPUT.OCCLUDERS.ASPECT = (0.25, 4.0)
+
+    # A window of fixed size on the scaled training image, in place of the resize of
+    # INPUT.MIN_SIZE_TRAIN.  It is padded with MODEL.PIXEL_MEAN where the image ends.
+    cfg.INPUT.ZOOM_CROP = CfgNode()
+    cfg.INPUT.ZOOM_CROP.ENABLED = False
+    # Width and height of the window, pixels.
+    cfg.INPUT.ZOOM_CROP.SIZE = (512, 384)
+    # Size of the image against the largest that fits into the window, drawn log-uniformly.  The
+    # first number limits zooming to people too.
+    cfg.INPUT.ZOOM_CROP.SCALE = (0.7, 2.0)
+    # Share of images zoomed so that a random person, at least partly in view, has a random size:
+    # the longer side of the box as a share of the window's height, drawn log-uniformly.
+    cfg.INPUT.ZOOM_CROP.PERSON_PROB = 0.6
+    cfg.INPUT.ZOOM_CROP.PERSON_SIZE = (0.15, 1.6)
+    # Pixels of the window a pixel of the image, at most.
+    cfg.INPUT.ZOOM_CROP.MAX_UPSCALE = 3.0
+
+    # Share of a person's box that must be in the training image for joints and depth to be
+    # trained; of others the box alone is.  0: everybody's are.
+    cfg.INPUT.MIN_POSE_IN_VIEW = 0.0
+
     # One's own datasets, a list of dicts for hmor_d2.data.register_custom_datasets, e.g.
     # {name: mine, format: muco, json_file: mine/train.json, image_root: mine/images}.
     cfg.DATASETS.CUSTOM = []
@@ -31,9 +93,17 @@ def add_hmor_config(cfg: CfgNode) -> None:
     # Of AdamW: decay of the running means of gradients and of their squares.
     cfg.SOLVER.BETAS = (0.9, 0.999)
 
-    # On a CPU, run in bfloat16 (autocast) and channels_last: two to three times faster where the
-    # processor has bfloat16 matrix units.  On a GPU use Detectron2's SOLVER.AMP.
+    # On a CPU, run in bfloat16 (autocast): two to three times faster, with CHANNELS_LAST, where the
+    # processor has bfloat16 matrix units, slower elsewhere.  On a GPU use Detectron2's SOLVER.AMP.
     cfg.MODEL.CPU_BFLOAT16 = False
+    # Keep weights and features in channels_last memory: the same numbers, sooner on a CPU, and with
+    # mixed precision on a GPU.
+    cfg.MODEL.CHANNELS_LAST = False
+
+    # Share of the exponential moving average of the weights that is kept in a step, e.g. 0.999.
+    # The average is saved in checkpoints beside the trained weights; it is what evaluations and
+    # the demo use, and it leaves the training as it is.  0: no average.
+    cfg.MODEL.EMA_DECAY = 0.0
 
     # Method ------------------------------------------------------------------------------
     cfg.MODEL.HMOR = CfgNode()
@@ -99,6 +169,12 @@ def add_hmor_config(cfg: CfgNode) -> None:
     cfg.MODEL.ROI_POSE_HEAD.DEPTH_BINS = 28
     cfg.MODEL.ROI_POSE_HEAD.DEPTH_RANGE_MM = 1000.0
     cfg.MODEL.ROI_POSE_HEAD.LOSS_WEIGHT = 5.0
+    # Weight of a loss that draws the heatmaps' three marginals to Gaussians around the joints, so
+    # that none gets stuck on a wrong bin.  0, the paper's: eq. 11 alone trains them.
+    cfg.MODEL.ROI_POSE_HEAD.MARGINAL_LOSS_WEIGHT = 0.0
+    # True: joints outside the RoI (of truncated people) train too, towards the nearest edge and
+    # their depth.  False, the paper's: they do not train.
+    cfg.MODEL.ROI_POSE_HEAD.CLAMP_TRUNCATED = False
 
     # Root depth refinement (eq. 14 to 17) ------------------------------------------------
     cfg.MODEL.ROI_DEPTH_HEAD = CfgNode()

@@ -2,7 +2,7 @@
 
 from .depth import depth_map_l1_loss, depth_map_targets, refined_depth_l1_loss
 from .hmor import hmor_losses, hmor_losses_batched
-from .pose import absolute_pose_l1_loss, relative_pose_l1_loss
+from .pose import absolute_pose_l1_loss, marginal_loss, relative_pose_l1_loss
 from .views import sample_view_normals
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "hmor_losses",
     "hmor_losses_batched",
     "refined_depth_l1_loss",
+    "marginal_loss",
     "relative_pose_l1_loss",
     "sample_view_normals",
 ]

@@ -39,6 +39,7 @@ class HMORRCNN(GeneralizedRCNN):
         skeleton: Skeleton,
         default_fov_deg: float,
         cpu_bfloat16: bool = False,
+        channels_last: bool = False,
         **kwargs,
     ):
         """
@@ -46,7 +47,8 @@ class HMORRCNN(GeneralizedRCNN):
             depth_map_head: see DEPTH_MAP_HEAD_REGISTRY.
             skeleton: the model's joints; its name is saved in checkpoints.
             default_fov_deg: field of view where an image has no intrinsics, degrees.
-            cpu_bfloat16: on a CPU, run in bfloat16 autocast and channels_last.
+            cpu_bfloat16: on a CPU, run in bfloat16 autocast.
+            channels_last: keep weights and features in channels_last memory.
             kwargs: see GeneralizedRCNN.
         Raises:
             ValueError: for a skeleton without a root joint.
@@ -58,7 +60,7 @@ class HMORRCNN(GeneralizedRCNN):
         self.skeleton = skeleton
         self.default_fov_deg = default_fov_deg
         self.cpu_bfloat16 = cpu_bfloat16
-        if cpu_bfloat16:
+        if channels_last:
             self.to(memory_format=torch.channels_last)
         self.register_buffer("skeleton_name", _encode(skeleton.name))
 
@@ -75,6 +77,7 @@ class HMORRCNN(GeneralizedRCNN):
             "skeleton": get_skeleton(cfg.MODEL.HMOR.SKELETON),
             "default_fov_deg": cfg.INPUT.DEFAULT_FOV_DEG,
             "cpu_bfloat16": cfg.MODEL.CPU_BFLOAT16,
+            "channels_last": cfg.MODEL.CHANNELS_LAST,
             "input_format": cfg.INPUT.FORMAT,
             "vis_period": cfg.VIS_PERIOD,
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,

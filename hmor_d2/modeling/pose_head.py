@@ -1,5 +1,7 @@
 """PoseHead: 3D heatmaps of a RoI and their soft-argmax (the paper's section 3.3, eq. 11)."""
 
+from typing import NamedTuple
+
 import torch
 from detectron2.config import configurable
 from detectron2.layers import Conv2d, ConvTranspose2d, ShapeSpec, get_norm
@@ -7,18 +9,37 @@ from detectron2.utils.registry import Registry
 from torch import nn
 from torch.nn import functional as F
 
-from ..losses import relative_pose_l1_loss
+from ..losses import marginal_loss, relative_pose_l1_loss
 from ..skeleton import get_skeleton
 from .residual_blocks import build_residual_blocks
 
-__all__ = ["POSE_HEAD_REGISTRY", "HeatmapPoseHead", "build_pose_head", "soft_argmax_3d"]
+__all__ = [
+    "POSE_HEAD_REGISTRY",
+    "HeatmapPoseHead",
+    "PosePrediction",
+    "build_pose_head",
+    "soft_argmax_3d",
+]
 
 POSE_HEAD_REGISTRY = Registry("POSE_HEAD")
 POSE_HEAD_REGISTRY.__doc__ = """
 Registry for pose heads.  The registered object is called with ``obj(cfg, input_shape)``.  It maps
-(N, C, H, W) RoI features to (N, J, 3) RoI coordinates (u, v, z) and (N, J) scores, and has
-``losses``.
+(N, C, H, W) RoI features to a PosePrediction, and has ``losses`` of it.
 """
+
+
+class PosePrediction(NamedTuple):
+    """What a pose head says of N people.
+
+    Attributes:
+        coordinates: (N, J, 3) of u, v in [0, 1] across the RoI and z in [-1, 1].
+        scores: (N, J) in [0, 1], without gradient.
+        marginals: probabilities of (N, J, bins) each along u, v and z.
+    """
+
+    coordinates: torch.Tensor
+    scores: torch.Tensor
+    marginals: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def build_pose_head(cfg, input_shape: ShapeSpec) -> nn.Module:
@@ -26,16 +47,15 @@ def build_pose_head(cfg, input_shape: ShapeSpec) -> nn.Module:
     return POSE_HEAD_REGISTRY.get(cfg.MODEL.ROI_POSE_HEAD.NAME)(cfg, input_shape)
 
 
-def soft_argmax_3d(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def soft_argmax_3d(logits: torch.Tensor) -> PosePrediction:
     """Expected place under a 3D softmax, from its three marginals.
 
     Args:
         logits: (N, J, D, H, W).
 
     Returns:
-        (N, J, 3) of u, v in [0, 1] and z in [-1, 1]; bin i of n has its centre at (i + 0.5) / n.
-        (N, J) scores in [0, 1]: the probability within 1.5 bins of u times that of v, near 1
-        for a sharp heatmap.
+        the prediction; bin i of n has its centre at (i + 0.5) / n of the range.  A score is the
+        probability within 1.5 bins of u times that of v, near 1 for a sharp heatmap.
     """
     # float32 whatever autocast says: half precision cannot sum 28^3 probabilities.
     volume = logits.float().flatten(2).softmax(dim=2).view(logits.shape)
@@ -50,7 +70,8 @@ def soft_argmax_3d(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         means.append(mean / bins)
         masses.append((marginal * near).sum(dim=2))
     u, v, z = means
-    return torch.stack((u, v, 2 * z - 1), dim=-1), (masses[0] * masses[1]).detach()
+    coordinates = torch.stack((u, v, 2 * z - 1), dim=-1)
+    return PosePrediction(coordinates, (masses[0] * masses[1]).detach(), marginals)
 
 
 @POSE_HEAD_REGISTRY.register()
@@ -70,6 +91,7 @@ class HeatmapPoseHead(nn.Module):
         norm: str,
         logit_scale: float,
         loss_weight: float,
+        marginal_loss_weight: float = 0.0,
     ):
         """
         Args:
@@ -81,6 +103,7 @@ class HeatmapPoseHead(nn.Module):
             norm: see ``detectron2.layers.get_norm``.
             logit_scale: factor from the last convolution's output to the heatmaps' logits.
             loss_weight: weight of L_pose.
+            marginal_loss_weight: weight of the loss on the heatmaps' marginals; 0 for none.
         """
         super().__init__()
         channels = input_shape.channels
@@ -88,6 +111,7 @@ class HeatmapPoseHead(nn.Module):
         self.depth_bins = depth_bins
         self.logit_scale = logit_scale
         self.loss_weight = loss_weight
+        self.marginal_loss_weight = marginal_loss_weight
         self.blocks = build_residual_blocks(channels, num_blocks, block_dim, norm)
         self.deconv = ConvTranspose2d(
             channels, deconv_dim, kernel_size=4, stride=2, padding=1, bias=norm == ""
@@ -111,21 +135,35 @@ class HeatmapPoseHead(nn.Module):
             "norm": head.NORM,
             "logit_scale": head.LOGIT_SCALE,
             "loss_weight": head.LOSS_WEIGHT,
+            "marginal_loss_weight": head.MARGINAL_LOSS_WEIGHT,
         }
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map (N, C, H, W) RoI features to coordinates and scores, see :func:`soft_argmax_3d`."""
+    def forward(self, x: torch.Tensor) -> PosePrediction:
+        """Map (N, C, H, W) RoI features to poses, see :func:`soft_argmax_3d`."""
         x = F.relu(self.deconv_norm(self.deconv(self.blocks(x))))
         logits = self.logit_scale * self.predictor(x)
         return soft_argmax_3d(logits.unflatten(1, (self.num_joints, self.depth_bins)))
 
     def losses(
         self,
-        coordinates: torch.Tensor,
+        prediction: PosePrediction,
         target: torch.Tensor,
         valid_uv: torch.Tensor,
         valid_z: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """L_pose; arguments as in ``losses.relative_pose_l1_loss``."""
-        loss = relative_pose_l1_loss(coordinates, target, valid_uv, valid_z)
-        return {"loss_pose": self.loss_weight * loss}
+        """L_pose, and the marginals' loss; targets as in ``losses.relative_pose_l1_loss``."""
+        loss = relative_pose_l1_loss(prediction.coordinates, target, valid_uv, valid_z)
+        losses = {"loss_pose": self.loss_weight * loss}
+        if self.marginal_loss_weight > 0:
+            u, v, z = target.unbind(dim=-1)
+            loss = sum(
+                marginal_loss(marginal, place, valid)
+                for marginal, place, valid in zip(
+                    prediction.marginals,
+                    (u, v, (z + 1) / 2),
+                    (valid_uv, valid_uv, valid_z),
+                    strict=True,
+                )
+            )
+            losses["loss_pose_marginals"] = self.marginal_loss_weight * loss
+        return losses

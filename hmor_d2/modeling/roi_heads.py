@@ -41,6 +41,7 @@ class HMORROIHeads(StandardROIHeads):
         pose_head: nn.Module,
         depth_head: nn.Module | None,
         depth_range_mm: float,
+        clamp_truncated: bool,
         skeleton: Skeleton,
         pose_batch_size_per_image: int,
         criterion: HMORCriterion,
@@ -53,6 +54,7 @@ class HMORROIHeads(StandardROIHeads):
             pose_head, depth_head: see their registries; no depth head leaves the initial depth
                 as the answer (Table 4 d).
             depth_range_mm: depth around the root that z = 1 stands for.
+            clamp_truncated: train joints outside the RoI towards its nearest edge.
             skeleton: the model's joints.
             pose_batch_size_per_image: proposals an image that train the pose and depth heads.
             criterion: L_HMOR and L_abs.
@@ -64,6 +66,7 @@ class HMORROIHeads(StandardROIHeads):
         self.pose_head = pose_head
         self.depth_head = depth_head
         self.depth_range_mm = depth_range_mm
+        self.clamp_truncated = clamp_truncated
         self.skeleton = skeleton
         self.pose_batch_size_per_image = pose_batch_size_per_image
         self.criterion = criterion
@@ -96,6 +99,7 @@ class HMORROIHeads(StandardROIHeads):
             if cfg.MODEL.ROI_DEPTH_HEAD.REFINE
             else None,
             depth_range_mm=head.DEPTH_RANGE_MM,
+            clamp_truncated=head.CLAMP_TRUNCATED,
             skeleton=get_skeleton(cfg.MODEL.HMOR.SKELETON),
             pose_batch_size_per_image=head.BATCH_SIZE_PER_IMAGE,
             criterion=HMORCriterion(cfg),
@@ -170,10 +174,11 @@ class HMORROIHeads(StandardROIHeads):
         boxes = torch.cat([x.pred_boxes.tensor for x in instances])
         image_index = image_index_of(counts, boxes.device)
         x = self._pool(features, [x.pred_boxes for x in instances])
-        coordinates, scores = self.pose_head(x)
+        coordinates, scores, _ = self.pose_head(x)
         pixels, relative_depth = self._decode(coordinates, boxes)
         roots = pixels[:, self.skeleton.root_index]
-        *_, root_depth = self._root_depths(x, boxes, roots, image_index, cameras, depth_map)
+        scale = equivalent_depth_scale(boxes, self.roi_area)
+        *_, root_depth = self._root_depths(x, scale, roots, image_index, cameras, depth_map)
         # Nothing seen is behind the camera, whatever an untrained map may say.
         root_depth = root_depth.clamp(min=1.0)
         depth = (relative_depth + root_depth[:, None]).clamp(min=1.0)
@@ -201,9 +206,8 @@ class HMORROIHeads(StandardROIHeads):
         root = self.skeleton.root_index
         return pixels, depth - depth[:, root : root + 1]
 
-    def _root_depths(self, x, boxes, roots, image_index, cameras, depth_map):
+    def _root_depths(self, x, scale, roots, image_index, cameras, depth_map):
         """Equivalent initial depth (eq. 15), residual, and root depth in mm (eq. 17)."""
-        scale = equivalent_depth_scale(boxes, self.roi_area)
         initial = scale * depth_map.sample(image_index, roots)
         # The residual corrects a given initial depth (iterative error feedback): it does not
         # move the map, which L_init and the ordinal relations supervise.
@@ -215,33 +219,36 @@ class HMORROIHeads(StandardROIHeads):
     def _pose_losses(self, features, people, cameras, depth_map):
         root = self.skeleton.root_index
         x = self._pool(features, people.box_list())
-        coordinates, _ = self.pose_head(x)
+        prediction = self.pose_head(x)
         relative = people.poses.relative_to(root)
         target, inside, in_range = encode_roi_poses(
             people.pixels, relative.tensor[..., 2], people.boxes, self.depth_range_mm
         )
-        valid_uv = people.visible & inside & (in_range | ~relative.valid)
-        losses = self.pose_head.losses(
-            coordinates, target, valid_uv, valid_uv & relative.valid & in_range
-        )
+        trained = people.visible & (in_range | ~relative.valid)
+        reachable = trained & inside
+        if self.clamp_truncated:
+            target = torch.cat((target[..., :2].clamp(0, 1), target[..., 2:]), dim=-1)
+        else:
+            trained = reachable
+        losses = self.pose_head.losses(prediction, target, trained, trained & relative.valid)
 
-        pixels, relative_depth = self._decode(coordinates, people.boxes)
+        pixels, relative_depth = self._decode(prediction.coordinates, people.boxes)
         # The depth is read at the annotated root, or at the nearest place of the RoI, as at test.
         roots = torch.where(
             people.visible[:, root, None], people.pixels[:, root], pixels[:, root].detach()
         )
         roots = torch.minimum(torch.maximum(roots, people.boxes[:, :2]), people.boxes[:, 2:])
+        scale = equivalent_depth_scale(people.boxes, self.roi_area)
         initial, residual, root_depth = self._root_depths(
-            x, people.boxes, roots, people.image_index, cameras, depth_map
+            x, scale, roots, people.image_index, cameras, depth_map
         )
         batch_cameras = cameras[people.image_index]
         if self.depth_head is not None:
             normalized = people.poses.tensor[:, root, 2] / batch_cameras.mean_focal  # eq. 12
-            target_depth = normalized * equivalent_depth_scale(people.boxes, self.roi_area)
-            depth_known = people.poses.valid[:, root] & (people.poses.tensor[:, root, 2] > 0)
+            known = people.poses.valid[:, root] & (people.poses.tensor[:, root, 2] > 0)
             losses.update(
-                self.depth_head.losses(residual, initial.detach(), target_depth, depth_known)
+                self.depth_head.losses(residual, initial.detach(), scale * normalized, known)
             )
         poses = batch_cameras.unproject(pixels, relative_depth + root_depth[:, None])
-        losses.update(self.criterion(poses, pixels, people, valid_uv))
+        losses.update(self.criterion(poses, pixels, people, reachable))
         return losses

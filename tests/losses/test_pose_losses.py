@@ -1,6 +1,10 @@
+import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import entropy
 
-from hmor_d2.losses import absolute_pose_l1_loss, relative_pose_l1_loss
+from hmor_d2.losses import absolute_pose_l1_loss, marginal_loss, relative_pose_l1_loss
 
 
 def test_relative_loss_by_hand():
@@ -43,3 +47,51 @@ def test_absolute_loss_is_in_metres():
     pred, gt = torch.zeros(1, 2, 3), torch.tensor([[[500.0, 0.0, 0.0], [0.0, 250.0, 250.0]]])
     valid = torch.ones(1, 2, dtype=torch.bool)
     torch.testing.assert_close(absolute_pose_l1_loss(pred, gt, valid), torch.tensor(0.5))
+
+
+def gaussian(place, bins=28):
+    centers = torch.arange(bins, dtype=torch.float64) + 0.5
+    return (-0.5 * (centers - place * bins) ** 2).softmax(dim=-1)
+
+
+def test_marginal_loss_by_scipy():
+    marginal = torch.rand(3, 2, 28, generator=torch.Generator().manual_seed(0)).softmax(dim=-1)
+    target = torch.tensor([[0.1, 0.5], [0.0, 1.0], [0.33, 0.9]])
+    valid = torch.tensor([[True, True], [True, False], [True, True]])
+    divergences = [
+        entropy(gaussian(target[n, j]).numpy(), marginal[n, j].double().numpy())
+        for n, j in valid.nonzero().tolist()
+    ]
+    found = marginal_loss(marginal, target, valid)
+    np.testing.assert_allclose(found.item(), np.mean(divergences), rtol=1e-4)
+
+
+@given(st.floats(0, 1))
+def test_marginal_loss_is_zero_at_its_gaussian_and_nowhere_else(place):
+    marginal = gaussian(torch.tensor(place, dtype=torch.float64)).float().expand(1, 1, 28)
+    valid = torch.ones(1, 1, dtype=torch.bool)
+    assert abs(marginal_loss(marginal, torch.tensor([[place]]), valid).item()) < 1e-5
+    assert marginal_loss(marginal.flip(-1), torch.tensor([[place]]), valid).item() > -1e-5
+    assert marginal_loss(marginal.roll(3, -1), torch.tensor([[place]]), valid).item() > 0.1
+
+
+def test_a_marginal_on_a_wrong_bin_is_let_out_again():
+    """Eq. 11 alone leaves a heatmap that has shrunk to one bin where it is."""
+    logits = torch.zeros(1, 1, 28)
+    logits[..., 3] = 20.0
+    logits.requires_grad_()
+    valid, target = torch.ones(1, 1, dtype=torch.bool), torch.tensor([[0.75]])
+    marginal = logits.softmax(dim=-1)
+    expected = (marginal * (torch.arange(28) + 0.5)).sum(dim=-1) / 28
+    (alone,) = torch.autograd.grad((expected - target).abs().sum(), logits, retain_graph=True)
+    (with_marginal,) = torch.autograd.grad(marginal_loss(marginal, target, valid), logits)
+    assert alone.abs().max() < 1e-6
+    assert with_marginal[0, 0, 20] < -0.1 and with_marginal[0, 0, 3] > 0.5
+
+
+def test_marginal_loss_of_nothing_is_zero_with_a_graph():
+    logits = torch.zeros(2, 3, 28, requires_grad=True)
+    none, target = torch.zeros(2, 3, dtype=torch.bool), torch.full((2, 3), torch.nan)
+    loss = marginal_loss(logits.softmax(dim=-1), target, none)
+    loss.backward()
+    assert loss.item() == 0 and torch.equal(logits.grad, torch.zeros_like(logits))

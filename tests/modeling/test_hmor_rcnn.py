@@ -14,8 +14,9 @@ from hmor_d2.structures import PinholeCameras
 from tests.modeling.scenes import make_input
 
 LOSSES = {
-    "loss_rpn_cls", "loss_rpn_loc", "loss_cls", "loss_box_reg", "loss_pose", "loss_depth_init",
-    "loss_depth_refine", "loss_hmor_instance", "loss_hmor_part", "loss_hmor_joint",
+    "loss_rpn_cls", "loss_rpn_loc", "loss_cls", "loss_box_reg", "loss_pose", "loss_pose_marginals",
+    "loss_depth_init", "loss_depth_refine", "loss_hmor_instance", "loss_hmor_part",
+    "loss_hmor_joint",
 }  # fmt: skip
 FIELDS = {
     "pred_boxes", "scores", "pred_classes", "pred_keypoints", "pred_keypoints_cam",

@@ -4,7 +4,22 @@ from detectron2.layers import ShapeSpec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hmor_d2.losses import marginal_loss
 from hmor_d2.modeling.pose_head import HeatmapPoseHead, soft_argmax_3d
+
+
+def small_head(**changes):
+    arguments = {
+        "num_joints": 5,
+        "num_blocks": 1,
+        "block_dim": 8,
+        "deconv_dim": 12,
+        "depth_bins": 28,
+        "norm": "BN",
+        "logit_scale": 1.0,
+        "loss_weight": 1.0,
+    }
+    return HeatmapPoseHead(ShapeSpec(channels=16), **(arguments | changes))
 
 
 def slow_soft_argmax(logits):
@@ -23,7 +38,7 @@ def slow_soft_argmax(logits):
 
 def test_soft_argmax_agrees_with_a_loop():
     logits = torch.randn(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(0)) * 3
-    found, scores = soft_argmax_3d(logits)
+    found, scores, _ = soft_argmax_3d(logits)
     for n in range(2):
         for j in range(3):
             expected = slow_soft_argmax(logits[n, j].double().numpy())
@@ -35,35 +50,55 @@ def test_soft_argmax_agrees_with_a_loop():
 def test_a_sharp_peak_is_its_bins_centre(d, i, j):
     logits = torch.zeros(1, 1, 28, 28, 28)
     logits[0, 0, d, i, j] = 50.0
-    found, score = soft_argmax_3d(logits)
+    found, score, _ = soft_argmax_3d(logits)
     expected = torch.tensor([(j + 0.5) / 28, (i + 0.5) / 28, 2 * (d + 0.5) / 28 - 1])
     torch.testing.assert_close(found[0, 0], expected)
     assert score.item() > 0.999
 
 
 def test_a_flat_heatmap_is_the_middle_with_a_low_score():
-    found, score = soft_argmax_3d(torch.zeros(1, 1, 28, 28, 28))
+    found, score, marginals = soft_argmax_3d(torch.zeros(1, 1, 28, 28, 28))
     torch.testing.assert_close(found[0, 0], torch.tensor([0.5, 0.5, 0.0]), atol=1e-6, rtol=0)
     assert score.item() < 0.05
+    for marginal in marginals:
+        torch.testing.assert_close(marginal, torch.full((1, 1, 28), 1 / 28))
 
 
 def test_head_shapes_and_half_precision():
-    head = HeatmapPoseHead(
-        ShapeSpec(channels=16),
-        num_joints=5,
-        num_blocks=3,
-        block_dim=8,
-        deconv_dim=12,
-        depth_bins=28,
-        norm="BN",
-        logit_scale=1.0,
-        loss_weight=1.0,
-    )
+    head = small_head(num_blocks=3)
     with torch.autocast("cpu", torch.bfloat16):
-        coordinates, scores = head(torch.randn(4, 16, 14, 14))
+        coordinates, scores, _ = head(torch.randn(4, 16, 14, 14))
     assert coordinates.shape == (4, 5, 3) and scores.shape == (4, 5)
     assert coordinates.dtype == torch.float32
     heatmaps = head.predictor(head.deconv(head.blocks(torch.randn(1, 16, 14, 14))))
     assert heatmaps.shape == (1, 5 * 28, 28, 28)
     head.eval()
     assert head(torch.zeros(0, 16, 14, 14))[0].shape == (0, 5, 3)
+
+
+def test_marginals_are_sums_of_the_volume():
+    logits = torch.randn(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(1))
+    volume = logits.flatten(2).softmax(-1).view(logits.shape)
+    u, v, z = soft_argmax_3d(logits).marginals
+    torch.testing.assert_close(u, volume.sum((2, 3)))
+    torch.testing.assert_close(v, volume.sum((2, 4)))
+    torch.testing.assert_close(z, volume.sum((3, 4)))
+
+
+def test_the_loss_on_marginals_is_added_where_asked_for():
+    torch.manual_seed(0)
+    head = small_head(marginal_loss_weight=2.0)
+    prediction = head(torch.randn(4, 16, 14, 14))
+    target = torch.rand(4, 5, 3)
+    target[..., 2] = 2 * target[..., 2] - 1
+    valid = torch.ones(4, 5, dtype=torch.bool)
+    losses = head.losses(prediction, target, valid, valid)
+    assert set(losses) == {"loss_pose", "loss_pose_marginals"}
+    u, v, z = prediction.marginals
+    expected = 2.0 * (
+        marginal_loss(u, target[..., 0], valid)
+        + marginal_loss(v, target[..., 1], valid)
+        + marginal_loss(z, target[..., 2] / 2 + 0.5, valid)
+    )
+    torch.testing.assert_close(losses["loss_pose_marginals"], expected)
+    assert set(small_head().losses(prediction, target, valid, valid)) == {"loss_pose"}
