@@ -14,8 +14,14 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=find_packages(include=["hmor_d2", "hmor_d2.*"]),
-    package_data={"hmor_d2.model_zoo": ["*.pth", "README.md", "LICENSE.*"]},
+    packages=[*find_packages(include=["hmor_d2", "hmor_d2.*"]), "hmor_d2.model_zoo.configs"],
+    # The configs are installed where hmor_d2.model_zoo looks for them, as Detectron2's are.
+    package_dir={"hmor_d2.model_zoo.configs": "configs"},
+    package_data={
+        "hmor_d2.model_zoo": ["*.pth", "README.md", "LICENSE.*"],
+        "hmor_d2.model_zoo.configs": ["**/*.yaml"],
+        "hmor_d2.visualization": ["page_assets/*"],
+    },
     # Detectron2 is left out on purpose: users have their own build of it (see README.md).
     install_requires=[
         "torch>=2.0",
@@ -23,13 +29,16 @@ setup(
         "fvcore>=0.1.5",
         "numpy>=1.24",
         "opencv-python>=4.6",
+        "orjson>=3.9",
         "pycocotools>=2.0.6",
         "scipy>=1.9",
         "tqdm",
     ],
     extras_require={
-        "demo": ["matplotlib>=3.6"],
+        "demo": ["matplotlib>=3.6", "Pillow>=9.4", "plotly>=6"],
         "synthetic": ["numba>=0.60"],
-        "tests": ["pytest>=7", "hypothesis>=6", "ruff"],
+        # playwright drives a Chromium that is on the path, or 'playwright install chromium' gets
+        # one; without any, the tests in a browser are skipped.
+        "tests": ["pytest>=7", "hypothesis>=6", "plotly>=6", "playwright>=1.40", "ruff"],
     },
 )

@@ -32,6 +32,7 @@ __all__ = [
     "field_error",
     "load_json",
     "require",
+    "require_file",
     "require_path",
     "stack_field",
 ]
@@ -72,6 +73,13 @@ def require_path(path: str, content: str) -> None:
         )
 
 
+def require_file(path: str, content: str) -> None:
+    """Raise DatasetError unless ``path`` exists and is no folder."""
+    require_path(path, content)
+    if os.path.isdir(path):
+        raise DatasetError(f"{path}: found a folder, expected {content}")
+
+
 def broken_json(path: str, error: Exception) -> DatasetError:
     """The error to raise for a file that does not parse."""
     return DatasetError(f"{path}: found broken JSON ({error}), expected a whole file")
@@ -93,12 +101,12 @@ def collector_paused() -> Iterator[None]:
 
 
 def load_json(path: str) -> Any:
-    """Parse a JSON file.  Raises DatasetError for a file that is missing or not whole."""
+    """Parse a JSON file.  Raises DatasetError where it is missing, a folder or not whole."""
     try:
         with collector_paused(), open(path, encoding="utf-8") as file:
             return json.load(file)
-    except FileNotFoundError:
-        require_path(path, "a JSON file")
+    except OSError:
+        require_file(path, "a JSON file")
         raise
     except (ValueError, RecursionError) as error:  # of JSON, UTF-8, huge numbers, deep lists
         raise broken_json(path, error) from error

@@ -81,6 +81,21 @@ def test_people_without_keypoints_and_crowds_keep_their_box(tmp_path, content):
     assert min(single["bbox"][2:]) > 0
 
 
+@pytest.mark.parametrize(("given", "expected"), [(True, 1), (False, 0), (1.0, 1), (None, 0)])
+def test_crowds_may_be_told_as_truth_values_or_not_at_all(tmp_path, content, given, expected):
+    content["annotations"][0]["iscrowd"] = given
+    if given is None:
+        del content["annotations"][0]["iscrowd"]
+    records = load_coco_keypoints(write_json(tmp_path / "a.json", content), ROOT)
+    crowd = records[0]["annotations"][0]["iscrowd"]
+    assert type(crowd) is int and crowd == expected
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path):
+    with pytest.raises(DatasetError, match=rf"{tmp_path.name}: found a folder.*JSON file"):
+        load_coco_keypoints(str(tmp_path), ROOT)
+
+
 def test_only_people_are_kept(tmp_path, content):
     content["categories"].append({"id": 18, "name": "dog"})
     content["annotations"][1]["category_id"] = 18
@@ -137,6 +152,22 @@ BROKEN = COCO_STYLE | {
     "visibility": (
         lambda c: c["annotations"][2]["keypoints"].__setitem__(5, 3),
         ["annotation 102", "keypoints", "visibility"],
+    ),
+    "crowd in a text": (
+        lambda c: c["annotations"][1].update(iscrowd="x"),
+        ["image 17", "annotation 101", "iscrowd", "found x", "0 or 1"],
+    ),
+    "crowd of two": (
+        lambda c: c["annotations"][1].update(iscrowd=2),
+        ["annotation 101", "iscrowd", "found 2"],
+    ),
+    "crowd in a list": (
+        lambda c: c["annotations"][1].update(iscrowd=[1]),
+        ["annotation 101", "iscrowd", "found [1]"],
+    ),
+    "null crowd": (
+        lambda c: c["annotations"][1].update(iscrowd=None),
+        ["annotation 101", "iscrowd", "found None"],
     ),
     "other joints": (
         lambda c: c["categories"][0].update(keypoints=["nose"] * 17),

@@ -12,7 +12,7 @@ from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
 from detectron2.utils.visualizer import Visualizer
 
-from hmor_d2.data import DatasetError, register_muco
+from hmor_d2.data import DatasetError, json_stream, register_muco
 from hmor_d2.data.build import SerializedRecords
 from hmor_d2.data.datasets import load_muco_json
 from tests.data.test_muco import assert_same
@@ -81,6 +81,21 @@ def test_broken_files_leave_no_cache(path, tmp_path):
         with pytest.raises(DatasetError, match="broken JSON"):
             load_muco_json(path, ROOT)
     assert not [name for name in os.listdir(tmp_path / "cache") if not name.endswith(".lock")]
+
+
+def test_people_are_not_read_one_by_one(tmp_path, monkeypatch):
+    """Else loading all of MuCo takes minutes: the parser that reads many at once must be used."""
+    records = make_muco_records(0, [3] * 300, ROOT)
+    path = write_json(tmp_path / "MuCo-3DHP.json", muco_content(records, ROOT))
+    calls, read = [], json_stream._Reader.value
+    monkeypatch.setattr(json_stream._Reader, "value", lambda self: calls.append(1) or read(self))
+    assert_same(load_muco_json(path, ROOT), records)
+    assert len(calls) < 40  # of 1200 images and people
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path):
+    with pytest.raises(DatasetError, match=rf"{tmp_path.name}: found a folder"):
+        load_muco_json(str(tmp_path), ROOT)
 
 
 @pytest.fixture

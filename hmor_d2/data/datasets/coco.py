@@ -110,7 +110,7 @@ def load_coco_keypoints(
     Raises:
         DatasetError: for what :func:`read_coco_style_json` names, a category that the file
             lacks or whose joints differ from COCO's, another number of keypoints, numbers that
-            are not finite, visibility other than 0, 1, 2.
+            are not finite, visibility other than 0, 1, 2, ``iscrowd`` other than 0, 1.
     """
     data = read_coco_style_json(json_file)
     _check_category(
@@ -187,7 +187,7 @@ def _convert_people(people: Sequence[Mapping[str, Any]], json_file: str) -> list
             "bbox": box,
             "bbox_mode": BoxMode.XYWH_ABS,
             "category_id": 0,
-            "iscrowd": person.get("iscrowd", 0),
+            "iscrowd": _is_crowd(person, json_file),
             "keypoints": flat,
         }
         for person, box, flat in zip(
@@ -197,6 +197,13 @@ def _convert_people(people: Sequence[Mapping[str, Any]], json_file: str) -> list
             strict=True,
         )
     ]
+
+
+def _is_crowd(person: Mapping[str, Any], json_file: str) -> int:
+    crowd = person.get("iscrowd", 0)
+    if crowd not in (0, 1):
+        raise field_error(_place(person, json_file), "iscrowd", crowd, "0 or 1")
+    return int(crowd)
 
 
 def _segmentation(person: Mapping[str, Any], json_file: str) -> list | dict:

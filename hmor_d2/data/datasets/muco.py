@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...skeleton import get_skeleton
-from ..annotations import collector_paused, require_path
+from ..annotations import collector_paused, require_file
 from ..record_cache import load_or_build
 from .muco_columns import JOINT_SET, LAYOUT, read_muco_columns, unpack_text
 from .posed_people import posed_annotations
@@ -62,15 +62,15 @@ def load_muco_json(
         one dict an image, in the file's order, with ``intrinsics`` and 3D joints.
 
     Raises:
-        DatasetError: for a missing or truncated file, missing fields, ids that occur twice, an
-            annotation of an unknown image, another number of joints, numbers that are not
-            finite, joints that are not in front of the camera, boxes of no size, focal
+        DatasetError: for a missing or truncated file, a folder, missing fields, ids that occur
+            twice, an annotation of an unknown image, another number of joints, numbers that are
+            not finite, joints that are not in front of the camera, boxes of no size, focal
             lengths that are not positive.
     """
-    require_path(json_file, "a JSON file")
+    require_file(json_file, "a JSON file")
     with collector_paused():
         if cache and os.path.getsize(json_file) >= _WORTH_CACHING:
-            logger.info("%s: loading; the first time takes about half a minute a GB", json_file)
+            logger.info("%s: loading; the first time takes about 20 seconds a GB", json_file)
             columns = load_or_build(json_file, LAYOUT, lambda: read_muco_columns(json_file))
         else:
             columns = read_muco_columns(json_file)
@@ -98,9 +98,8 @@ def _image_records(
     columns: Mapping[str, np.ndarray], names: list[str], image_root: str
 ) -> list[dict[str, Any]]:
     """Dataset dicts without annotations."""
-    cameras, camera = np.unique(columns["intrinsics"], axis=0, return_inverse=True)
-    sizes, size = np.unique(columns["size"], axis=0, return_inverse=True)
-    cameras, sizes = list(map(tuple, cameras.tolist())), sizes.tolist()  # one object for all
+    cameras: dict[tuple, tuple] = {}  # one object for all images of a camera
+    sizes: dict[tuple, tuple] = {}
     return [
         {
             "file_name": os.path.join(image_root, name),
@@ -108,13 +107,13 @@ def _image_records(
             "height": height,
             "width": width,
             "joint_set": JOINT_SET,
-            "intrinsics": intrinsics,
+            "intrinsics": cameras.setdefault(intrinsics, intrinsics),
         }
         for name, identity, (height, width), intrinsics in zip(
             names,
             unpack_text(columns["image_id"]),
-            (sizes[i] for i in size.ravel().tolist()),
-            (cameras[i] for i in camera.ravel().tolist()),
+            (sizes.setdefault(size, size) for size in map(tuple, columns["size"].tolist())),
+            map(tuple, columns["intrinsics"].tolist()),
             strict=True,
         )
     ]
