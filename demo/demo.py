@@ -76,7 +76,7 @@ class Demo:
     def __init__(self, args: argparse.Namespace):
         cfg = setup_cfg(args)
         self.args = args
-        self.predictor = PosePredictor(cfg)
+        self.predictor = PosePredictor(cfg, precise=args.precise)
         self.batch_size = args.batch_size or (4 if cfg.MODEL.DEVICE == "cpu" else 8)
         self.cameras = CameraChoice(
             default_fov_deg=self.predictor.default_fov_deg,

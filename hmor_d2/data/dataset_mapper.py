@@ -14,6 +14,7 @@ from detectron2.utils.logger import log_every_n
 from ..skeleton import JointMapping, Skeleton, available_skeletons, get_skeleton
 from ..structures import PinholeCameras, Poses3D
 from .annotations import DatasetError, check_intrinsics, check_person, field_error
+from .augmentations import build_augmentations
 
 __all__ = ["HMORDatasetMapper"]
 
@@ -43,6 +44,7 @@ class HMORDatasetMapper:
         image_format: str,
         skeleton: Skeleton,
         default_joint_set: str,
+        min_pose_in_view: float = 0.0,
     ):
         """
         Args:
@@ -52,25 +54,26 @@ class HMORDatasetMapper:
             image_format: see ``detection_utils.read_image``.
             skeleton: the model's joints.
             default_joint_set: joint order of 2D annotations in dicts without "joint_set".
+            min_pose_in_view: share of a person's box that must be in the image for joints and
+                pose to count; of others the box alone does.
         """
         self.is_train = is_train
         self.augmentations = T.AugmentationList(augmentations)
         self.image_format = image_format
         self.skeleton = skeleton
         self.default_joint_set = default_joint_set
+        self.min_pose_in_view = min_pose_in_view
         self._mappings: dict[str, JointMapping] = {}
 
     @classmethod
     def from_config(cls, cfg, is_train: bool = True):
-        augmentations = utils.build_augmentation(cfg, is_train)
-        if cfg.INPUT.CROP.ENABLED and is_train:
-            augmentations.insert(0, T.RandomCrop(cfg.INPUT.CROP.TYPE, cfg.INPUT.CROP.SIZE))
         return {
             "is_train": is_train,
-            "augmentations": augmentations,
+            "augmentations": build_augmentations(cfg, is_train),
             "image_format": cfg.INPUT.FORMAT,
             "skeleton": get_skeleton(cfg.MODEL.HMOR.SKELETON),
             "default_joint_set": cfg.INPUT.DEFAULT_JOINT_SET,
+            "min_pose_in_view": cfg.INPUT.MIN_POSE_IN_VIEW,
         }
 
     def __call__(self, dataset_dict: dict) -> dict:
@@ -83,7 +86,8 @@ class HMORDatasetMapper:
         result = {k: v for k, v in dataset_dict.items() if k not in ("annotations", "distortion")}
         image = self._read(dataset_dict, result)
         height, width = image.shape[:2]
-        augmented = T.AugInput(image)
+        people, boxes = self._people(dataset_dict) if self.is_train else ([], None)
+        augmented = T.AugInput(image, boxes=boxes)
         transforms = self.augmentations(augmented)
         image = augmented.image
         result["image"] = torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)))
@@ -99,7 +103,13 @@ class HMORDatasetMapper:
             result["intrinsics"] = cameras.tensor[0].float()
         if self.is_train:
             result["instances"] = self._instances(
-                dataset_dict, transforms, image.shape[:2], bool(mirrored[0])
+                dataset_dict,
+                people,
+                boxes,
+                (height, width),
+                transforms,
+                image.shape[:2],
+                bool(mirrored[0]),
             )
         return result
 
@@ -133,13 +143,8 @@ class HMORDatasetMapper:
         has_3d = any(a.get("keypoints_cam") is not None for a in people)
         return self.skeleton.name if has_3d else self.default_joint_set
 
-    def _instances(
-        self,
-        dataset_dict: dict,
-        transforms: T.TransformList,
-        image_size: tuple[int, int],
-        mirrored: bool,
-    ) -> Instances:
+    def _people(self, dataset_dict: dict) -> tuple[list[dict], np.ndarray]:
+        """The annotations that train, checked, and their boxes (N, 4) XYXY before the transform."""
         joint_set = self._joint_set(dataset_dict)
         where = f"{dataset_dict['file_name']}, image {dataset_dict.get('image_id')}"
         if joint_set not in available_skeletons():
@@ -150,21 +155,34 @@ class HMORDatasetMapper:
             for a in dataset_dict.get("annotations", [])
             if a.get("iscrowd", 0) == 0 and not self._is_empty(a, where)
         ]
+        boxes = np.zeros((len(people), 4))
         for i, annotation in enumerate(people):
             person = f"{where}, person {i}"
             check_person(annotation, source, person)
             if annotation.get("category_id", 0) != 0:
                 raise field_error(person, "category_id", annotation["category_id"], "0, a person")
+            boxes[i] = BoxMode.convert(
+                list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYXY_ABS
+            )
+        return people, boxes
 
+    def _instances(
+        self,
+        dataset_dict: dict,
+        people: list[dict],
+        boxes: np.ndarray,
+        original_size: tuple[int, int],
+        transforms: T.TransformList,
+        image_size: tuple[int, int],
+        mirrored: bool,
+    ) -> Instances:
+        joint_set = self._joint_set(dataset_dict)
+        source = get_skeleton(joint_set)
         count, joints = len(people), source.num_joints
-        boxes = np.zeros((count, 4))
         keypoints = np.zeros((count, joints, 3))
         poses = np.zeros((count, joints, 3), np.float32)
         valid = np.zeros((count, joints), bool)
         for i, annotation in enumerate(people):
-            boxes[i] = BoxMode.convert(
-                list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYXY_ABS
-            )
             if annotation.get("keypoints") is not None:
                 keypoints[i] = np.reshape(annotation["keypoints"], (joints, 3))
             if annotation.get("keypoints_cam") is not None:
@@ -172,6 +190,7 @@ class HMORDatasetMapper:
                 known = annotation.get("keypoints_cam_valid")
                 valid[i] = True if known is None else known
         if valid.any() and dataset_dict.get("intrinsics") is None:
+            where = f"{dataset_dict['file_name']}, image {dataset_dict.get('image_id')}"
             expected = "fx, fy, cx, cy: 'keypoints_cam' cannot train without the camera"
             raise field_error(where, "intrinsics", "nothing", expected)
 
@@ -180,6 +199,15 @@ class HMORDatasetMapper:
         mapping = self._mappings[joint_set]
         pixels, visibility = mapping.apply(keypoints[..., :2], keypoints[..., 2])
         poses, valid = mapping.apply(poses, valid)
+
+        # Clipped to the picture before the transform too, which may pad it.
+        height, width = original_size
+        whole = Boxes(transforms.apply_box(boxes).reshape(-1, 4)).area()
+        boxes = boxes.clip(0, (width, height, width, height))
+        boxes = Boxes(transforms.apply_box(boxes).reshape(-1, 4))
+        boxes.clip(image_size)
+        cut_away = (boxes.area() < self.min_pose_in_view * whole).numpy()
+        visibility[cut_away], valid[cut_away] = 0, False
 
         pixels = transforms.apply_coords(pixels.reshape(-1, 2)).reshape(pixels.shape)
         keypoints = torch.as_tensor(
@@ -191,8 +219,7 @@ class HMORDatasetMapper:
             poses = poses.mirrored(self.skeleton.flip_indices)
 
         instances = Instances(image_size)
-        instances.gt_boxes = Boxes(transforms.apply_box(boxes).reshape(-1, 4))
-        instances.gt_boxes.clip(image_size)
+        instances.gt_boxes = boxes
         instances.gt_classes = torch.zeros(count, dtype=torch.int64)
         instances.gt_keypoints = Keypoints(keypoints)
         instances.gt_poses = poses

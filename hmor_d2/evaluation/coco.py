@@ -1,17 +1,21 @@
-"""COCO's box AP, and keypoint AP on the joints that a model shares with COCO."""
+"""COCO's box AP, keypoint AP on the joints that a model shares with COCO, and who was found."""
 
 import json
 import os
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Any
 
 import detectron2.utils.comm as comm
 import numpy as np
 from detectron2.evaluation import COCOEvaluator
-from detectron2.structures import Instances
+from detectron2.structures import BoxMode, Instances
+from detectron2.utils.logger import create_small_table
 from pycocotools.cocoeval import Params
 
 from ..skeleton import Skeleton, get_skeleton
+from .matching import clip_boxes
+from .pck import FoundPeople
 from .people import check_field, place
 from .pose_json import write_json
 
@@ -32,7 +36,16 @@ class COCOKeypointEvaluator(COCOEvaluator):
 
     Predictions in continuous pixels are shifted by -0.5 to COCO's indices; boxes are continuous
     in COCO already.  Both are Detectron2's doing.  Predictions that it is given stay as they are.
+
+    Beside the APs stands ``pose2d``, shares in [0, 1] of who was found at one score threshold:
+    ``detection_rate``, ``false_positives_per_person`` and ``PCK@0.2`` with the others of
+    :meth:`FoundPeople.figures`.  By descending score, each prediction takes the free person of
+    best box IoU; both boxes are clipped to the image.  People without keypoints are to be found
+    as well.  Predictions in crowds are no false positives.  PCK is on the joints of the keypoint
+    AP.
     """
+
+    task = "pose2d"
 
     def __init__(
         self,
@@ -41,6 +54,8 @@ class COCOKeypointEvaluator(COCOEvaluator):
         *,
         distributed: bool = True,
         output_dir: str | None = None,
+        iou_threshold: float = 0.5,
+        score_threshold: float = 0.0,
         **options: Any,
     ):
         """
@@ -50,11 +65,13 @@ class COCOKeypointEvaluator(COCOEvaluator):
             skeleton: the model's joints.
             distributed, output_dir: as of COCOEvaluator; the output folder gets
                 ``coco_results.json`` besides.
+            iou_threshold: of ``pose2d``, least IoU of a match, in (0, 1].
+            score_threshold: of ``pose2d``, predictions of a lower score are left out.
             options: others of COCOEvaluator.
 
         Raises:
-            ValueError: if the model has no joint of COCO, for options that are decided here, and
-                for an annotation with another number of keypoints.
+            ValueError: if the model has no joint of COCO, for options that are decided here or
+                out of range, and for an annotation with another number of keypoints.
         """
         mapping = skeleton.mapping_to(_COCO17)
         if not mapping.known.any():
@@ -75,6 +92,9 @@ class COCOKeypointEvaluator(COCOEvaluator):
         self._skeleton = skeleton
         self._sources = mapping.sources[shared]
         self._joint_names = [_COCO17.joint_names[i] for i in shared]
+        self._iou_threshold = iou_threshold
+        self._score_threshold = score_threshold
+        self._found = FoundPeople(self._joint_names, iou_threshold)
         self._restrict_annotations(shared)
         self._logger.info(
             f"Keypoint AP on '{dataset_name}' is on {len(shared)} of COCO's 17 joints, those that "
@@ -137,7 +157,8 @@ class COCOKeypointEvaluator(COCOEvaluator):
             img_ids: images to evaluate on; all where None.
 
         Returns:
-            ``{"bbox": {...}, "keypoints": {...}}`` in percent in the main process, else ``{}``.
+            ``{"bbox": {...}, "keypoints": {...}}`` in percent and ``"pose2d": {...}`` in shares in
+            the main process, else ``{}``.
         """
         results = super().evaluate(img_ids)
         if results and self._output_dir and comm.is_main_process():
@@ -146,6 +167,8 @@ class COCOKeypointEvaluator(COCOEvaluator):
                 "skeleton": self._skeleton.name,
                 "keypoint_ap_joints": self._joint_names,
                 "oks_sigmas": self._kpt_oks_sigmas,
+                "pose2d_iou_threshold": self._iou_threshold,
+                "pose2d_score_threshold": self._score_threshold,
             }
             finite = {
                 task: {k: v if np.isfinite(v) else None for k, v in figures.items()}
@@ -155,3 +178,58 @@ class COCOKeypointEvaluator(COCOEvaluator):
             write_json(path, header, "results", [json.dumps(finite)])
             self._logger.info(f"Wrote {path}")
         return OrderedDict(results)
+
+    def _eval_predictions(
+        self, predictions: list[dict], img_ids: Collection[int] | None = None
+    ) -> None:
+        """COCOEvaluator's step after gathering; adds ``pose2d``."""
+        # First, as COCOEvaluator changes what it is given.
+        figures = self._pose2d(predictions, img_ids) if self._do_evaluation else None
+        super()._eval_predictions(predictions, img_ids)
+        if figures is not None:
+            self._results[self.task] = figures
+            self._logger.info(
+                f"People on '{self._dataset_name}'.  Matching: by descending score (at least "
+                f"{self._score_threshold}), best free box of IoU >= {self._iou_threshold}.\n"
+                f"{self._found.describe_joints()}\n{create_small_table(figures)}"
+            )
+
+    def _pose2d(self, predictions: list[dict], img_ids: Collection[int] | None) -> dict[str, float]:
+        """Figures of the images asked for; in those without prediction everybody is missed."""
+        by_id: dict[int, list[dict]] = {}
+        for prediction in predictions:
+            by_id.setdefault(prediction["image_id"], prediction["instances"])
+        api = self._coco_api
+        people_ids = self._metadata.get("thing_dataset_id_to_contiguous_id", {1: 0}).keys()
+        self._found = FoundPeople(self._joint_names, self._iou_threshold)
+        for image_id in api.imgs if img_ids is None else img_ids:
+            image = api.imgs[image_id]
+            size = (image["height"], image["width"])
+            annotated = [
+                a for a in api.imgToAnns.get(image_id, []) if a["category_id"] in people_ids
+            ]
+            boxes, points = _stack(annotated, len(self._joint_names))
+            crowd = np.array([bool(a.get("iscrowd", 0)) for a in annotated], dtype=bool)
+            inside = clip_boxes(boxes, size)
+            people = (inside[:, 2:] > inside[:, :2]).all(axis=1) & ~crowd
+            kept = [p for p in by_id.get(image_id, []) if p["score"] >= self._score_threshold]
+            pred_boxes, pred_points = _stack(kept, len(self._joint_names))
+            self._found.add(
+                pred_boxes,
+                np.array([p["score"] for p in kept]),
+                pred_points[..., :2],
+                boxes[people],
+                points[people, :, :2],
+                points[people, :, 2] > 0,
+                boxes[crowd],
+                size,
+            )
+        return self._found.figures()
+
+
+def _stack(entries: list[dict], num_joints: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 4) XYXY boxes and (N, J, 3) keypoints of COCO's annotations or results."""
+    boxes = np.array([e["bbox"] for e in entries], dtype=np.float64).reshape(-1, 4)
+    boxes = BoxMode.convert(boxes, BoxMode.XYWH_ABS, BoxMode.XYXY_ABS)
+    points = np.array([e["keypoints"] for e in entries], dtype=np.float64)
+    return boxes, points.reshape(len(entries), num_joints, 3)

@@ -15,7 +15,6 @@ __all__ = [
     "field_shapes",
     "place",
     "predicted_people",
-    "torso_lengths",
 ]
 
 _XYXY = BoxMode.XYXY_ABS
@@ -131,12 +130,3 @@ def _stack(annotations: list[dict], field: str, default: np.ndarray) -> np.ndarr
     values = [a.get(field) for a in annotations]
     stacked = np.array([default if v is None else v for v in values], dtype=np.float64)
     return stacked.reshape(len(values), *default.shape)
-
-
-def torso_lengths(pixels: np.ndarray, visible: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """(N,) px from neck to pelvis in the image; NaN where one is unknown or does not exist."""
-    if "neck" not in skeleton.joint_names:
-        return np.full(len(pixels), np.nan)
-    ends = [skeleton.index("neck"), skeleton.root_index]
-    length = np.linalg.norm(pixels[:, ends[0]] - pixels[:, ends[1]], axis=-1)
-    return np.where(visible[:, ends].all(axis=1), length, np.nan)

@@ -6,23 +6,22 @@ import numpy as np
 from detectron2.utils.logger import create_small_table
 
 from ..skeleton import Skeleton
-from .matching import clip_boxes, covered_by_crowd, match_boxes
 from .metrics import (
     mean_or_nan,
     mpjpe,
     ordinal_accuracy,
     pa_mpjpe,
-    pck,
     root_errors,
     share,
 )
-from .people import annotated_people, field_shapes, place, torso_lengths
+from .pck import FoundPeople
+from .people import annotated_people, field_shapes, place
 from .prediction_collector import PredictionCollector
 
 __all__ = ["Pose3DEvaluator"]
 
 # Figures that are numbers of people.
-_NUMBERS = ("people", "people_3d", "matched", "matched_3d")
+_NUMBERS = ("people", "people_3d", "matched", "matched_2d", "matched_3d")
 
 
 class Pose3DEvaluator(PredictionCollector):
@@ -46,11 +45,15 @@ class Pose3DEvaluator(PredictionCollector):
     - ``ORD``: pairs of matched people of an image whose predicted root depths are in the right
       order, among those whose true root depths differ.
     - ``PCK@0.2``: 2D joints nearer to the truth than a fifth of the torso, the annotated
-      distance from neck to pelvis in pixels; over all annotated joints of matched people.
+      distance from left shoulder to right hip in pixels (from right shoulder to left hip where
+      one of these is unknown); over all annotated joints of matched people with a torso.  The
+      log names the joints, those that the annotations and the model share by name.
     - ``detection_rate``: matched people / annotated people; ``detection_rate_3d`` among those
       with 3D.  The errors above say nothing about people who were missed: read them together.
-    - ``false_positives_per_image``: unmatched predictions, over all images of the dataset.
-    - ``people``, ``people_3d``, ``matched``, ``matched_3d``: numbers of people.
+    - ``false_positives_per_person``: unmatched predictions / annotated people;
+      ``false_positives_per_image``: over all images of the dataset.
+    - ``people``, ``people_3d``, ``matched``, ``matched_2d`` (with a torso), ``matched_3d``:
+      numbers of people.
 
     No name has a hyphen: Detectron2's ``print_csv_format`` leaves such metrics out.
     """
@@ -80,11 +83,10 @@ class Pose3DEvaluator(PredictionCollector):
         Raises:
             ValueError: if the skeleton has no root or ``iou_threshold`` is out of range.
         """
-        if not 0 < iou_threshold <= 1:
-            raise ValueError(f"iou_threshold must be in (0, 1], found {iou_threshold}")
         super().__init__(dataset_name, skeleton, distributed=distributed, output_dir=output_dir)
         self._iou_threshold = iou_threshold
         self._score_threshold = score_threshold
+        self._found = FoundPeople(skeleton.joint_names, iou_threshold)
 
     def _settings(self) -> dict[str, Any]:
         return {"iou_threshold": self._iou_threshold, "score_threshold": self._score_threshold}
@@ -96,60 +98,58 @@ class Pose3DEvaluator(PredictionCollector):
         shapes = field_shapes(self._skeleton)
         nobody = {name: np.zeros((0, *shape)) for name, shape in shapes.items()}
         stacked: dict[str, list[np.ndarray]] = {}
-        counts = dict.fromkeys(("people", "people_3d", "false_positives", "outside"), 0)
+        self._found = FoundPeople(self._skeleton.joint_names, self._iou_threshold)
+        people_3d = total_outside = 0
         root = self._skeleton.root_index
         for index, (image_id, record) in enumerate(records.items()):
             where = place(self._dataset_name, record)
             people, crowd, outside = annotated_people(record, self._skeleton, where)
-            counts["people"] += len(people["boxes"])
-            counts["people_3d"] += int(people["valid"][:, root].sum())
-            counts["outside"] += outside
+            people_3d += int(people["valid"][:, root].sum())
+            total_outside += outside
 
             pred = predictions.get(image_id, nobody)
             kept = pred["scores"] >= self._score_threshold
             pred = {name: pred[name][kept].astype(np.float64) for name in shapes}
-            boxes = clip_boxes(pred["pred_boxes"], (record["height"], record["width"]))
-            match = match_boxes(boxes, pred["scores"], people["boxes"], self._iou_threshold)
-            crowded = covered_by_crowd(boxes, crowd, self._iou_threshold)
-            counts["false_positives"] += int(((match < 0) & ~crowded).sum())
+            match = self._found.add(
+                pred["pred_boxes"],
+                pred["scores"],
+                pred["pred_keypoints"][..., :2],
+                people["boxes"],
+                people["pixels"],
+                people["visibility"] > 0,
+                crowd,
+                (record["height"], record["width"]),
+            )
 
             # In the order of the annotations, so that sums do not depend on the predictions'.
             found = np.argsort(match, kind="stable")[(match < 0).sum() :]
-            pairs = {name: values[found] for name, values in pred.items()}
-            pairs |= {name: values[match[found]] for name, values in people.items()}
-            pairs["image"] = np.full(len(found), index)
+            pairs = {
+                "pred": pred["pred_keypoints_cam"][found],
+                "depth": pred["pred_root_depth"][found],
+                "gt": people["poses"][match[found]],
+                "valid": people["valid"][match[found]],
+                "image": np.full(len(found), index),
+            }
             for name, values in pairs.items():
                 stacked.setdefault(name, []).append(values)
-        if not counts["people_3d"]:
+        if not people_3d:
             raise ValueError(
                 f"dataset '{self._dataset_name}': no '{self._skeleton.joint_names[root]}' is "
-                f"valid in 'keypoints_cam' of its {counts['people']} people, so that 3D poses "
-                "cannot be evaluated on it"
+                "valid in 'keypoints_cam' of anybody, so that 3D poses cannot be evaluated on it"
             )
-        if counts["outside"]:
-            self._logger.info(f"{counts['outside']} people outside their image are left out.")
+        if total_outside:
+            self._logger.info(f"{total_outside} people outside their image are left out.")
         matched = {name: np.concatenate(values) for name, values in stacked.items()}
-        return self._matched_figures(matched, counts, len(records))
+        return self._matched_figures(matched, people_3d)
 
-    def _matched_figures(
-        self, matched: dict[str, np.ndarray], counts: dict[str, int], num_images: int
-    ) -> dict[str, float]:
+    def _matched_figures(self, matched: dict[str, np.ndarray], people_3d: int) -> dict[str, float]:
         """Every figure of the class's docstring."""
         root = self._skeleton.root_index
         with_3d = matched["valid"][:, root]
-        pred, gt = matched["pred_keypoints_cam"][with_3d], matched["poses"][with_3d]
-        valid = matched["valid"][with_3d]
-        distance, components = root_errors(pred, gt, valid, root)
-        depth = matched["pred_root_depth"][with_3d]
-        visible = matched["visibility"] > 0
-        in_order = ordinal_accuracy(depth, gt[:, root, 2], matched["image"][with_3d])
-        correct, joints = pck(
-            matched["pred_keypoints"][..., :2],
-            matched["pixels"],
-            visible,
-            0.2 * torso_lengths(matched["pixels"], visible, self._skeleton),
+        pred, depth, gt, valid, image = (
+            matched[name][with_3d] for name in ("pred", "depth", "gt", "valid", "image")
         )
-        num_matched = len(matched["valid"])
+        distance, components = root_errors(pred, gt, valid, root)
         return {
             "MPJPE": mean_or_nan(mpjpe(pred, gt, valid, root)),
             "PA_MPJPE": mean_or_nan(pa_mpjpe(pred, gt, valid)),
@@ -158,14 +158,10 @@ class Pose3DEvaluator(PredictionCollector):
             "MRPE_x": mean_or_nan(components[:, 0]),
             "MRPE_y": mean_or_nan(components[:, 1]),
             "MRPE_z": mean_or_nan(components[:, 2]),
-            "ORD": share(*in_order),
-            "PCK@0.2": share(correct.sum(), joints.sum()),
-            "detection_rate": share(num_matched, counts["people"]),
-            "detection_rate_3d": share(with_3d.sum(), counts["people_3d"]),
-            "false_positives_per_image": share(counts["false_positives"], num_images),
-            "people": counts["people"],
-            "people_3d": counts["people_3d"],
-            "matched": num_matched,
+            "ORD": share(*ordinal_accuracy(depth, gt[:, root, 2], image)),
+            **self._found.figures(),
+            "detection_rate_3d": share(with_3d.sum(), people_3d),
+            "people_3d": people_3d,
             "matched_3d": with_3d.sum(),
         }
 
@@ -177,6 +173,6 @@ class Pose3DEvaluator(PredictionCollector):
         return (
             f"3D poses on '{self._dataset_name}'.  Matching: by descending score (at least "
             f"{self._score_threshold}), best free box of IoU >= {self._iou_threshold}.\n"
-            f"Of matched people, mm and shares:\n{errors}\n"
+            f"{self._found.describe_joints()}\nOf matched people, mm and shares:\n{errors}\n"
             f"Detection, without which the errors say little:\n{counts}"
         )

@@ -14,101 +14,26 @@ from pycocotools.cocoeval import COCOeval
 from hmor_d2.data import register_coco_keypoints
 from hmor_d2.evaluation.coco import COCOKeypointEvaluator
 from hmor_d2.skeleton import Skeleton, get_skeleton
-from tests.evaluation.protocol_scenes import HEIGHT, WIDTH, make_instances
+from tests.evaluation.coco_scenes import (
+    LIMBS,
+    NAMES,
+    make_content,
+    make_predictions,
+    registering_coco,
+    run,
+)
+from tests.evaluation.protocol_scenes import make_instances
 from tests.real_data import real_data
 
-# COCO's order and published sigmas, and which of them muco17 has; typed from COCO's site.
-NAMES = [
-    *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder"),
-    *("right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip"),
-    *("right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
-]
+# COCO's published sigmas, typed from COCO's site.
 SIGMAS = [0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107]
 SIGMAS += [0.107, 0.087, 0.087, 0.089, 0.089]
-LIMBS = list(range(5, 17))
 MUCO17, PANOPTIC19 = get_skeleton("muco17"), get_skeleton("panoptic19")
-
-
-def make_content(seed, num_images=8):
-    """A COCO file: people, some labelled by the face alone or not at all, and a crowd."""
-    rng = np.random.default_rng(seed)
-    images, annotations = [], []
-    for image_id in range(10, 10 + num_images):
-        name = f"{image_id}.jpg"
-        images.append({"id": image_id, "file_name": name, "height": HEIGHT, "width": WIDTH})
-        for _ in range(int(rng.integers(1, 4))):
-            x, y = rng.uniform(0, 500, 2)
-            w, h = rng.uniform(60, 300, 2)
-            points = rng.uniform((x, y), (x + w, y + h), (17, 2)).round(2)
-            flags = rng.integers(0, 3, (17, 1))
-            if rng.random() < 0.2:
-                flags[5:] = 0
-            annotations.append(
-                {
-                    "id": 100 + len(annotations),
-                    "image_id": image_id,
-                    "category_id": 1,
-                    "iscrowd": int(rng.random() < 0.05),
-                    "bbox": [x, y, w, h],
-                    "area": 0.6 * w * h,
-                    "num_keypoints": int((flags > 0).sum()),
-                    "keypoints": (np.hstack((points, flags)) * (flags > 0)).ravel().tolist(),
-                }
-            )
-    categories = [{"id": 1, "name": "person"}]
-    return {"images": images, "annotations": annotations, "categories": categories}
-
-
-def make_predictions(content, skeleton, seed, noise=12.0):
-    """Noisy people in the skeleton's joints, continuous pixels."""
-    rng = np.random.default_rng(seed)
-    predictions = {}
-    for image in content["images"]:
-        own = [a for a in content["annotations"] if a["image_id"] == image["id"]]
-        boxes, joints = [], []
-        for a in [own[i] for i in rng.integers(0, len(own), len(own) + 1)]:
-            x, y, w, h = np.array(a["bbox"]) + rng.normal(scale=noise, size=4)
-            boxes.append((x, y, x + w, y + h))
-            points = np.array(a["keypoints"]).reshape(17, 3)[:, :2]
-            points = points + 0.5 + rng.normal(scale=noise / 3, size=(17, 2))
-            absent = rng.uniform(0, 500, (len(skeleton.joint_names), 2))
-            joints.append(
-                [
-                    points[NAMES.index(n)] if n in NAMES else p
-                    for n, p in zip(skeleton.joint_names, absent, strict=True)
-                ]
-            )
-        poses = np.ones((len(boxes), skeleton.num_joints, 3))
-        instances = make_instances(poses, rng.random(len(boxes)), np.array(joints))
-        instances.pred_boxes.tensor = torch.tensor(np.array(boxes), dtype=torch.float32)
-        predictions[image["id"]] = instances
-    return predictions
 
 
 @pytest.fixture
 def register(tmp_path):
-    """Registers a COCO file under a name and returns the name; undone afterwards."""
-    names = []
-
-    def register_content(content):
-        names.append(f"coco_evaluator_test_{tmp_path.name}_{len(names)}")
-        path = tmp_path / f"{len(names)}.json"
-        path.write_text(json.dumps(content))
-        register_coco_keypoints(names[-1], str(path), str(tmp_path))
-        return names[-1]
-
-    yield register_content
-    for name in names:
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
-
-
-def run(evaluator, predictions):
-    evaluator.reset()
-    for image_id, instances in predictions.items():
-        source = {"image_id": image_id, "file_name": f"{image_id}.jpg"}
-        evaluator.process([source], [{"instances": instances}])
-    return evaluator.evaluate()
+    yield from registering_coco(tmp_path)
 
 
 def reference_ap(content, predictions, skeleton, joints, folder):
@@ -244,7 +169,8 @@ def test_log_and_files_name_the_joints(register, tmp_path, caplog):
     written = json.loads((tmp_path / "out/coco_results.json").read_text())
     assert written["keypoint_ap_joints"] == NAMES[5:] and written["skeleton"] == "muco17"
     assert written["oks_sigmas"] == pytest.approx(SIGMAS[5:])
-    for task in ("bbox", "keypoints"):
+    assert (written["pose2d_iou_threshold"], written["pose2d_score_threshold"]) == (0.5, 0.0)
+    for task in ("bbox", "keypoints", "pose2d"):
         for name, value in found[task].items():
             assert written["results"][task][name] == (None if math.isnan(value) else value)
 
@@ -267,6 +193,11 @@ def test_on_real_annotations():
         DatasetCatalog.remove(name)
         MetadataCatalog.remove(name)
     assert len(labelled) > 5 and found["keypoints"]["AP"] == pytest.approx(100)
+    people = sum(not a["iscrowd"] for a in content["annotations"])
+    figures = found["pose2d"]
+    assert (figures["people"], figures["matched"]) == (people, len(labelled))
+    assert figures["PCK@0.2"] == 1 and figures["false_positives_per_person"] == 0
+    assert 5 < figures["matched_2d"] <= len(labelled)
 
 
 def test_bad_predictions(register):
@@ -303,3 +234,5 @@ def test_bad_annotations_and_arguments(register):
         COCOKeypointEvaluator("any", tail)
     with pytest.raises(ValueError, match=r"\['tasks'\] follow from the skeleton"):
         COCOKeypointEvaluator("any", MUCO17, tasks=("bbox",))
+    with pytest.raises(ValueError, match=r"iou_threshold must be in \(0, 1\], found 1.5"):
+        COCOKeypointEvaluator(register(make_content(4)), MUCO17, iou_threshold=1.5)

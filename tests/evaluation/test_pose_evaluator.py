@@ -181,7 +181,7 @@ def slow_procrustes(pred, gt):
 def slow_evaluation(records, predictions, iou_threshold, score_threshold):
     """One person and one joint at a time, from the words of the docstring."""
     rows = {k: [] for k in ("MPJPE", "PA_MPJPE", "ABS_MPJPE", "MRPE", "x", "y", "z", "PCK", "ORD")}
-    people = people_3d = matched = matched_3d = wrong = 0
+    people = people_3d = matched = matched_2d = matched_3d = wrong = 0
     for record in records:
         annotated, crowd = [], []
         for a in record["annotations"]:
@@ -207,11 +207,17 @@ def slow_evaluation(records, predictions, iou_threshold, score_threshold):
             matched += 1
             a = annotated[person][1]
             pixels = np.array(a["keypoints"]).reshape(-1, 3)
-            torso = np.linalg.norm(pixels[1, :2] - pixels[14, :2])
+            # Left shoulder to right hip, else right shoulder to left hip.
+            torso = [
+                np.linalg.norm(pixels[s, :2] - pixels[h, :2])
+                for s, h in ((5, 8), (2, 11))
+                if pixels[s, 2] > 0 and pixels[h, 2] > 0
+            ]
+            matched_2d += bool(torso)
             for j in range(17):
-                if pixels[j, 2] > 0 and pixels[1, 2] > 0 and pixels[14, 2] > 0:
+                if pixels[j, 2] > 0 and torso:
                     off = np.linalg.norm(pred.pred_keypoints[i, j, :2].numpy() - pixels[j, :2])
-                    rows["PCK"].append(off < 0.2 * torso)
+                    rows["PCK"].append(off < 0.2 * torso[0])
             if "keypoints_cam" not in a or not a["keypoints_cam_valid"][14]:
                 continue
             matched_3d += 1
@@ -236,10 +242,12 @@ def slow_evaluation(records, predictions, iou_threshold, score_threshold):
         "PCK@0.2": mean["PCK"],
         "detection_rate": matched / people,
         "detection_rate_3d": matched_3d / people_3d,
+        "false_positives_per_person": wrong / people,
         "false_positives_per_image": wrong / len(records),
         "people": people,
         "people_3d": people_3d,
         "matched": matched,
+        "matched_2d": matched_2d,
         "matched_3d": matched_3d,
     }
 
@@ -252,6 +260,7 @@ def test_equals_slow_reference(register, seed, iou, score):
     expected = slow_evaluation(records, predictions, iou, score)
     # The scene is worth its name: misses, false positives, people without 3D, wrong orders.
     assert expected["matched_3d"] < expected["matched"] < expected["people"]
+    assert 0 < expected["matched_2d"] < expected["matched"] and 0 < expected["PCK@0.2"] < 1
     assert expected["false_positives_per_image"] > 0 and 0 < expected["ORD"] < 1
     found = run(register(records), predictions, iou_threshold=iou, score_threshold=score)
     assert found.keys() == expected.keys()
@@ -277,8 +286,9 @@ def test_perfect_predictions(register):
     )
     assert outside == 1
     assert found["people"] == sum(len(r["annotations"]) for r in records) - outside
-    assert found["people_3d"] == found["matched_3d"] == found["people"]
+    assert found["people_3d"] == found["matched_3d"] == found["matched_2d"] == found["people"]
     assert found["false_positives_per_image"] == outside / len(records)
+    assert found["false_positives_per_person"] == outside / found["people"]
 
 
 def test_figures_by_hand(register):
@@ -376,7 +386,8 @@ def test_on_real_panoptic_annotations(register):
     found = run(register(records), predictions)
     assert found["people"] == 44  # of 45, one has no joint inside the picture
     assert found["detection_rate"] == found["detection_rate_3d"] == found["PCK@0.2"] == 1
-    assert found["ORD"] == 1 and found["false_positives_per_image"] == 0
+    assert found["ORD"] == 1 and found["false_positives_per_person"] == 0
+    assert found["matched_2d"] > 40
     assert found["ABS_MPJPE"] == pytest.approx(50, abs=1e-2)
     components = [found[f"MRPE_{axis}"] for axis in "xyz"]
     assert [found["MRPE"], *components] == pytest.approx([50, 30, 0, 40], abs=1e-2)
@@ -393,7 +404,7 @@ def test_predictions_in_a_crowd_are_no_false_positives(register):
     before, after = run(name, predictions), run(crowded, predictions)
     assert before["matched"] == before["people"] == len(predictions[0]) > 2
     assert after["matched"] == after["people"] == 1
-    assert after["false_positives_per_image"] == 0
+    assert after["false_positives_per_image"] == after["false_positives_per_person"] == 0
 
 
 def test_missing_and_repeated_images(register, caplog):
@@ -412,6 +423,7 @@ def test_missing_and_repeated_images(register, caplog):
     assert "2 of 12 images" in caplog.text and "[5, 7]" in caplog.text
     assert "3 images were predicted more than once" in caplog.text
     assert "IoU >= 0.5" in caplog.text and "detection_rate" in caplog.text
+    assert f"17 joints: {', '.join(MUCO17.joint_names)}" in caplog.text
 
 
 def test_no_predictions_at_all(register, tmp_path):
