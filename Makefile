@@ -31,15 +31,15 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Generated figures, a short training, its evaluation, and pictures.
+# Synthetic pictures, a short training, its evaluation, and poses to look at.
 demo: $(READY)
-	$(BIN)/python datasets/prepare_toy.py --root $(DEMO)/datasets
+	$(BIN)/python datasets/prepare_synthetic.py --size small --root $(DEMO)/datasets
 	DETECTRON2_DATASETS=$(DEMO)/datasets $(BIN)/python train_net.py \
-		--config-file configs/toy/hmor_rcnn_R_50_half_FPN_toy.yaml OUTPUT_DIR $(DEMO)/model
+		--config-file configs/synthetic/demo_R_50_half_FPN.yaml OUTPUT_DIR $(DEMO)/model
 	$(BIN)/python demo/demo.py --config-file $(DEMO)/model/config.yaml \
-		--input $(DEMO)/datasets/toy/demo --output $(DEMO)/results \
+		--input "$(DEMO)/datasets/synthetic/mupots/TS*/img_000000.jpg" --output $(DEMO)/results \
 		--opts MODEL.WEIGHTS $(DEMO)/model/model_final.pth
-	@echo "Pictures and JSON: $(DEMO)/results"
+	@echo "Open $(DEMO)/results/index.html in a browser"
 
 clean:
 	rm -rf output
