@@ -24,7 +24,7 @@ setup(
     },
     # Detectron2 is left out on purpose: users have their own build of it (see README.md).
     install_requires=[
-        "torch>=2.0",
+        "torch>=2.1",  # the first with get_ema_multi_avg_fn
         "torchvision",
         "fvcore>=0.1.5",
         "numpy>=1.24",

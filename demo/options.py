@@ -93,6 +93,11 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     )
     choice.add_argument("--config-file", metavar="FILE", help="config of one's own model")
     group.add_argument(
+        "--precise",
+        action="store_true",
+        help="on a CPU, run the model as it was trained: slower, and equal but for rounding",
+    )
+    group.add_argument(
         "--opts",
         nargs=argparse.REMAINDER,
         default=[],

@@ -11,6 +11,7 @@ from detectron2.modeling import build_model
 from detectron2.structures import Instances
 
 from hmor_d2.checkpoint import HMORCheckpointer
+from hmor_d2.modeling import optimize_for_inference
 from hmor_d2.skeleton import get_skeleton
 from hmor_d2.structures import PinholeCameras
 
@@ -25,11 +26,19 @@ class PosePredictor:
         default_fov_deg: field of view on the larger side that is assumed without intrinsics.
     """
 
-    def __init__(self, cfg: CfgNode):
+    def __init__(self, cfg: CfgNode, precise: bool = False):
+        """
+        Args:
+            cfg: of the model and its weights.
+            precise: do not let hmor_d2.modeling.optimize_for_inference change the model, as it
+                does on a CPU.
+        """
         self.model = build_model(cfg).eval()
         if not cfg.MODEL.WEIGHTS:
             logger.warning("MODEL.WEIGHTS is empty: the model is not trained")
         HMORCheckpointer(self.model).load(cfg.MODEL.WEIGHTS)
+        if cfg.MODEL.DEVICE == "cpu" and not precise:
+            optimize_for_inference(self.model, inplace=True)
         self.skeleton = get_skeleton(cfg.MODEL.HMOR.SKELETON)
         self.default_fov_deg = cfg.INPUT.DEFAULT_FOV_DEG
         self.resize = T.ResizeShortestEdge([cfg.INPUT.MIN_SIZE_TEST] * 2, cfg.INPUT.MAX_SIZE_TEST)
@@ -37,7 +46,7 @@ class PosePredictor:
         if self.input_format not in ("BGR", "RGB"):
             raise ValueError(f"INPUT.FORMAT is '{self.input_format}', expected BGR or RGB")
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def __call__(
         self,
         images_bgr: Sequence[np.ndarray],

@@ -6,11 +6,11 @@ python tools/benchmark.py hmor --help
 import argparse
 from collections.abc import Sequence
 
-from benchmarks import data, hmor, synthetic
+from benchmarks import data, hmor, inference, synthetic
 
 # Each module has a docstring, whose first line is its help, ``add_arguments(parser)`` and
 # ``run(args)``.
-BENCHMARKS = {"data": data, "hmor": hmor, "synthetic": synthetic}
+BENCHMARKS = {"data": data, "hmor": hmor, "inference": inference, "synthetic": synthetic}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

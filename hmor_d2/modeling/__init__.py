@@ -2,6 +2,7 @@
 
 from .depth_head import DEPTH_HEAD_REGISTRY, build_depth_head
 from .depth_map_head import DEPTH_MAP_HEAD_REGISTRY, build_depth_map_head
+from .inference import has_bfloat16_units, optimize_for_inference
 from .meta_arch import HMORRCNN
 from .pose_head import POSE_HEAD_REGISTRY, build_pose_head
 from .roi_heads import HMORROIHeads
@@ -17,4 +18,6 @@ __all__ = [
     "build_depth_head",
     "build_depth_map_head",
     "build_pose_head",
+    "has_bfloat16_units",
+    "optimize_for_inference",
 ]
