@@ -1,7 +1,6 @@
 #!/usr/bin/env python
 """Train and evaluate HMOR models: Detectron2's training script with the project's parts."""
 
-import functools
 import logging
 import weakref
 from collections import OrderedDict
@@ -22,15 +21,22 @@ from detectron2.utils.logger import setup_logger
 from hmor_d2 import add_hmor_config
 from hmor_d2.checkpoint import HMORCheckpointer
 from hmor_d2.data import HMORDatasetMapper, build_hmor_train_loader, register_custom_datasets
+from hmor_d2.engine import EMAHook, ExactResumeHook, NonFiniteGuard
 from hmor_d2.evaluation import build_evaluator
 from hmor_d2.modeling import HMORRCNNWithTTA
+from hmor_d2.random_state import preserved_random_state
 from hmor_d2.solver import build_hmor_optimizer
 
 logger = logging.getLogger("detectron2")
 
 
 class Trainer(DefaultTrainer):
-    """DefaultTrainer with HMOR's loaders, evaluators and test-time augmentation."""
+    """DefaultTrainer with HMOR's loaders, evaluators, averaged weights and flip test.
+
+    It skips steps that are not finite, and resumes exactly where it was.
+    """
+
+    step_was_skipped = False
 
     @classmethod
     def build_train_loader(cls, cfg):
@@ -54,7 +60,29 @@ class Trainer(DefaultTrainer):
         self.checkpointer = HMORCheckpointer(
             self.model, self.cfg.OUTPUT_DIR, trainer=weakref.proxy(self)
         )
-        return super().build_hooks()
+        decay = self.cfg.MODEL.EMA_DECAY
+        self.ema = EMAHook(self.model, decay) if decay else None
+        self.guard = NonFiniteGuard(self._trainer, self.cfg.SOLVER.MAX_NONFINITE_STEPS)
+        evaluation = hooks.EvalHook(self.cfg.TEST.EVAL_PERIOD, self._evaluate)
+        return [ExactResumeHook(self.data_loader), self.ema] + [
+            evaluation if isinstance(hook, hooks.EvalHook) else hook
+            for hook in super().build_hooks()
+        ]
+
+    def run_step(self):
+        self.step_was_skipped = not self.guard.run(super().run_step)
+
+    def model_to_evaluate(self):
+        """The model with averaged weights, where there is one, else the trained model."""
+        if self.ema is None:
+            return self.model
+        logger.info(f"Evaluating the averaged weights (EMA) of {self.ema.num_steps} steps")
+        return self.ema.model
+
+    def _evaluate(self):
+        with preserved_random_state():  # the training goes on as if there had been no evaluation
+            self._last_eval_results = self.test(self.cfg, self.model_to_evaluate())
+        return self._last_eval_results
 
     @classmethod
     def test_with_tta(cls, cfg, model) -> OrderedDict:
@@ -95,8 +123,9 @@ def main(args) -> OrderedDict:
     trainer = Trainer(cfg)
     trainer.resume_or_load(resume=args.resume)
     if cfg.TEST.AUG.ENABLED:
-        evaluate = functools.partial(trainer.test_with_tta, cfg, trainer.model)
-        trainer.register_hooks([hooks.EvalHook(0, evaluate)])
+        trainer.register_hooks(
+            [hooks.EvalHook(0, lambda: trainer.test_with_tta(cfg, trainer.model_to_evaluate()))]
+        )
     return trainer.train()
 
 

@@ -83,6 +83,12 @@ def add_hmor_config(cfg: CfgNode) -> None:
     # image equally often.  Applied through Detectron2's RepeatFactorTrainingSampler.
     cfg.DATASETS.TRAIN_RATIO = ()
 
+    # A training sample that cannot be read or does not fit: "stop", with an error that names it, or
+    # "skip", logged, with another sample in its place.
+    cfg.DATALOADER.ON_BAD_SAMPLE = "stop"
+    # With "skip": the share of the samples read, beyond the first ten bad ones, that stops the run.
+    cfg.DATALOADER.MAX_BAD_SHARE = 0.01
+
     # Options of datasets' evaluators, over those of their metadata, a list of dicts, e.g.
     # {dataset: panoptic_test, matching: smap}.
     cfg.TEST.EVALUATOR_OPTIONS = []
@@ -93,8 +99,13 @@ def add_hmor_config(cfg: CfgNode) -> None:
     # Of AdamW: decay of the running means of gradients and of their squares.
     cfg.SOLVER.BETAS = (0.9, 0.999)
 
+    # Steps in a row that are skipped, and logged, for a loss or gradient that is not finite, before
+    # the training stops with an error.  0: it stops at the first.
+    cfg.SOLVER.MAX_NONFINITE_STEPS = 10
+
     # On a CPU, run in bfloat16 (autocast): two to three times faster, with CHANNELS_LAST, where the
-    # processor has bfloat16 matrix units, slower elsewhere.  On a GPU use Detectron2's SOLVER.AMP.
+    # processor has bfloat16 matrix units, slower elsewhere.  Poses move by centimetres: to train.
+    # On a GPU use Detectron2's SOLVER.AMP.
     cfg.MODEL.CPU_BFLOAT16 = False
     # Keep weights and features in channels_last memory: the same numbers, sooner on a CPU, and with
     # mixed precision on a GPU.

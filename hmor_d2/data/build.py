@@ -1,22 +1,16 @@
-"""The training loader: Detectron2's, with a share of the samples for each dataset."""
+"""Builds the training loader of a config, with a share of the samples for each dataset."""
 
-import contextlib
 import logging
 import pickle
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from detectron2.data import build_detection_train_loader, get_detection_dataset_dicts
-from detectron2.data.samplers import RepeatFactorTrainingSampler
+from detectron2.utils import comm
 
-try:
-    from detectron2.data.common import set_default_dataset_from_list_serialize_method
-except ImportError:  # Detectron2 0.6 always serialises with its own
-
-    def set_default_dataset_from_list_serialize_method(method):
-        return contextlib.nullcontext()
-
+from .train_loader import RepeatSampler, SampleOrder, TrainLoader, TrainSamples
 
 __all__ = ["SerializedRecords", "build_hmor_train_loader"]
 
@@ -53,21 +47,47 @@ class SerializedRecords:
         return pickle.loads(memoryview(self._bytes[start:end].numpy()))
 
 
-def build_hmor_train_loader(cfg, mapper: Callable[[dict], dict]) -> Iterable[list[dict]]:
+def build_hmor_train_loader(cfg, mapper: Callable[[dict], dict]) -> TrainLoader:
     """Build the loader of ``cfg.DATASETS.TRAIN`` in the shares of ``cfg.DATASETS.TRAIN_RATIO``.
 
-    Without a ratio this is ``build_detection_train_loader``, with less memory at the start
-    (:class:`SerializedRecords`).  With one, each image is repeated
+    Datasets, sampler and batches are those of ``build_detection_train_loader``, but a training
+    can go on in the middle (:class:`TrainLoader`), bad samples can be replaced, and less memory is
+    taken at the start (:class:`SerializedRecords`).  With a ratio, each image is repeated
     or left out at random so that dataset d makes up its share of the samples; an image of the
     dataset that is repeated least is seen once an epoch.
 
     Raises:
-        ValueError: if the ratio does not have one positive number a dataset.
+        ValueError: if the ratio does not have one positive number a dataset, for batches that
+            cannot be shared by the processes, and for an unknown DATALOADER.ON_BAD_SAMPLE.
     """
+    weights = dataset = sampler = None
+    if len(cfg.DATASETS.TRAIN_RATIO) > 0:
+        dataset, repeats = _repeated_datasets(cfg)
+        sampler, weights = RepeatSampler(repeats, seed=0), repeats.numpy().astype(np.float64)
+    parts = build_detection_train_loader.from_config(
+        cfg, mapper=mapper, dataset=dataset, sampler=sampler
+    )
+    total, processes = parts["total_batch_size"], comm.get_world_size()
+    if total <= 0 or total % processes:
+        raise ValueError(
+            f"SOLVER.IMS_PER_BATCH is {total}, expected a positive multiple of {processes}, the "
+            "number of processes"
+        )
+    groups = None
+    if parts["aspect_ratio_grouping"]:
+        groups = np.array([r["width"] > r["height"] for r in parts["dataset"]])
+    seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
+    records = SerializedRecords(parts["dataset"])
+    samples = TrainSamples(records, mapper, cfg.DATALOADER.ON_BAD_SAMPLE, groups, weights)
+    size = total // processes
+    order = SampleOrder(parts["sampler"], size, seed, groups)
+    share = cfg.DATALOADER.MAX_BAD_SHARE
+    return TrainLoader(samples, order, size, parts["num_workers"], share)
+
+
+def _repeated_datasets(cfg) -> tuple[list[dict], torch.Tensor]:
+    """All datasets' dicts, and (N,) how often each is seen an epoch."""
     names, ratio = list(cfg.DATASETS.TRAIN), list(cfg.DATASETS.TRAIN_RATIO)
-    if not ratio:
-        with set_default_dataset_from_list_serialize_method(SerializedRecords):
-            return build_detection_train_loader(cfg, mapper=mapper)
     if len(ratio) != len(names) or min(ratio) <= 0:
         raise ValueError(
             f"DATASETS.TRAIN_RATIO needs one positive number for each of {names}, found {ratio}"
@@ -79,10 +99,4 @@ def build_hmor_train_loader(cfg, mapper: Callable[[dict], dict]) -> Iterable[lis
     for name, dicts, factor in zip(names, datasets, factors.tolist(), strict=True):
         logger.info(f"{name}: {len(dicts)} images, each {factor:.3g} times an epoch")
     repeats = torch.cat([f.expand(len(d)) for f, d in zip(factors, datasets, strict=True)])
-    with set_default_dataset_from_list_serialize_method(SerializedRecords):
-        return build_detection_train_loader(
-            cfg,
-            mapper=mapper,
-            dataset=[record for dicts in datasets for record in dicts],
-            sampler=RepeatFactorTrainingSampler(repeats),
-        )
+    return [record for dicts in datasets for record in dicts], repeats
