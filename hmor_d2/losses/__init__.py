@@ -11,8 +11,8 @@ __all__ = [
     "depth_map_targets",
     "hmor_losses",
     "hmor_losses_batched",
-    "refined_depth_l1_loss",
     "marginal_loss",
+    "refined_depth_l1_loss",
     "relative_pose_l1_loss",
     "sample_view_normals",
 ]
