@@ -57,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     result = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    if args.folder:
+        Path(args.folder).mkdir(parents=True, exist_ok=True)
     if "index" in args.parts:
         result["index"] = measure_index(args.images, args.people, args.folder)
     if "mapper" in args.parts:
