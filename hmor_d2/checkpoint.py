@@ -29,12 +29,11 @@ class _WeightsOnlyCheckpointer(Checkpointer):
     """Reads tensors, numbers, text and plain containers alone."""
 
     def _load_file(self, f: str) -> dict[str, Any]:
-        try:
-            checkpoint = torch.load(f, map_location="cpu", weights_only=True)
-        except OSError:
-            raise
-        except Exception as error:  # a broken file may raise anything
-            raise CheckpointError(f"{f}: cannot be read as weights alone: {error}") from error
+        with open(f, "rb") as file:  # an OSError of this is about the file, and names it
+            try:
+                checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+            except Exception as error:  # a broken file may raise anything, OSError too
+                raise CheckpointError(f"{f}: cannot be read as weights alone: {error}") from error
         return _mapping(checkpoint, f)
 
 

@@ -198,6 +198,18 @@ def test_truncated_files(tmp_path, name):
             HMORCheckpointer(Stem()).load(str(path))
 
 
+def test_a_file_truncated_anywhere_is_named(tmp_path):
+    """PyTorch's reader answers some lengths with an OSError that names no file."""
+    path = tmp_path / "weights.pth"
+    torch.save({f"layer{i}": torch.rand(20, 20) for i in range(8)}, path)
+    whole = path.read_bytes()
+    model = Stem()
+    for length in range(0, len(whole), 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match=r"weights\.pth"):
+            HMORCheckpointer(model).load(str(path))
+
+
 def test_another_file_can_be_loaded_after_a_broken_one(tmp_path):
     for name in ("bad.pth", "bad.pkl"):
         (tmp_path / name).write_bytes(b"junk")
