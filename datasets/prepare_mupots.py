@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from hmor_d2.atomic_file import write_atomically
 from hmor_d2.data.annotations import DatasetError
 from hmor_d2.data.datasets.mupots import mupots_boxes
 from hmor_d2.data.datasets.mupots_annotations import (
@@ -68,14 +69,6 @@ def person_records(
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def write_atomically(target: Path, content: Any) -> None:
-    """Write JSON aside and rename it, so that an interrupted run leaves no half file."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".part")
-    partial.write_text(json.dumps(content), encoding="utf-8")
-    os.replace(partial, target)
-
-
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -105,7 +98,9 @@ def main(arguments: list[str] | None = None) -> None:
             raise SystemExit(f"error: {error}") from error
         annotations += person_records(sequence, len(images), len(annotations))
         images += new_images
-    write_atomically(args.output, {"images": images, "annotations": annotations})
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"images": images, "annotations": annotations}).encode()
+    write_atomically(str(args.output), lambda file: file.write(content))
     valid = sum(person["is_valid"] for person in annotations)
     print(f"{args.output}: {len(images)} images, {valid} of {len(annotations)} people valid")
 

@@ -12,13 +12,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.utils import comm
 from fvcore.common.checkpoint import Checkpointer
 
 from .atomic_file import write_atomically
-from .checkpoint_files import CheckpointError, find_problem, write_checkpoint
+from .checkpoint_files import CheckpointError, find_problem, read_checkpoint, write_checkpoint
 from .data.annotations import DatasetError
 from .data.safe_pickle import load_pickle
 
@@ -29,12 +28,7 @@ class _WeightsOnlyCheckpointer(Checkpointer):
     """Reads tensors, numbers, text and plain containers alone."""
 
     def _load_file(self, f: str) -> dict[str, Any]:
-        with open(f, "rb") as file:  # an OSError of this is about the file, and names it
-            try:
-                checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-            except Exception as error:  # a broken file may raise anything, OSError too
-                raise CheckpointError(f"{f}: cannot be read as weights alone: {error}") from error
-        return _mapping(checkpoint, f)
+        return _mapping(read_checkpoint(f), f)
 
 
 # Detectron2's class asks the next one in the order of inheritance to read PyTorch's files.

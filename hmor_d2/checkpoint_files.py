@@ -12,7 +12,7 @@ import torch
 
 from .atomic_file import TEMPORARY_SUFFIX, write_atomically
 
-__all__ = ["CheckpointError", "find_problem", "write_checkpoint"]
+__all__ = ["CheckpointError", "find_problem", "read_checkpoint", "write_checkpoint"]
 
 
 class CheckpointError(ValueError):
@@ -40,6 +40,20 @@ def write_checkpoint(path: str, data: Mapping[str, Any]) -> None:
             f"{path}: cannot write this checkpoint of {size:.1f} MiB ({free:.1f} MiB are free): "
             f"{_cause(error)}; earlier checkpoints are as they were"
         ) from error
+
+
+def read_checkpoint(path: str | os.PathLike) -> Any:
+    """What PyTorch saved in a file: tensors, numbers, text and plain containers alone.
+
+    Raises:
+        OSError: where the file cannot be opened.
+        CheckpointError: where it is broken, or is more than data.
+    """
+    with open(path, "rb") as file:  # an OSError of this is about the file, and names it
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # a broken file may raise anything, OSError too
+            raise CheckpointError(f"{path}: cannot be read as weights alone: {error}") from error
 
 
 def find_problem(path: str) -> str | None:

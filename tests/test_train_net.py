@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.toy_data import draw_toy_data
+
 ROOT = Path(__file__).parents[1]
 CONFIG = "configs/toy/hmor_rcnn_R_50_half_FPN_toy.yaml"
 THIN = [
@@ -26,13 +28,7 @@ def run(root, *arguments):
 
 @pytest.fixture(scope="module")
 def toy_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("datasets")
-    arguments = ["--train-images", "8", "--test-images", "3", "--demo-images", "1"]
-    subprocess.run(
-        [sys.executable, "datasets/prepare_toy.py", "--root", str(root), *arguments],
-        cwd=ROOT, check=True, capture_output=True,
-    )  # fmt: skip
-    return root
+    return draw_toy_data(tmp_path_factory.mktemp("datasets"), 8, 3)
 
 
 def test_train_resume_and_evaluate(toy_root, tmp_path):

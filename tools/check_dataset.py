@@ -17,6 +17,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from tqdm import tqdm
 
 from hmor_d2 import add_hmor_config
+from hmor_d2.atomic_file import write_atomically
 from hmor_d2.data import DatasetError, register_custom_datasets
 from hmor_d2.data.checks import (
     PUBLISHED_COUNTS,
@@ -62,9 +63,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def write_report(path: Path, report: dict) -> None:
     """Write JSON aside and rename it, so that no half file is left."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(report, indent=1))
-    os.replace(partial, path)
+    content = json.dumps(report, indent=1).encode()
+    write_atomically(str(path), lambda file: file.write(content))
 
 
 def check_dataset(args: argparse.Namespace) -> tuple[list[Check], dict]:

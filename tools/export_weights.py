@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import torch
 
 from hmor_d2.checkpoint import CheckpointError, averaged_weights
+from hmor_d2.checkpoint_files import read_checkpoint
 
 # Half precision has 11 significant bits: the largest relative change of a number in its range.
 ROUNDING = 2.0**-11
@@ -51,11 +52,7 @@ def read_weights(path: Path, trained: bool = False) -> tuple[dict[str, Any], boo
         OSError: where the file cannot be opened.
         CheckpointError: where it is no checkpoint, or is more than data.
     """
-    with path.open("rb") as file:
-        try:
-            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # a broken file may raise anything
-            raise CheckpointError(f"{path}: cannot be read as weights alone: {error}") from error
+    checkpoint = read_checkpoint(path)
     if not isinstance(checkpoint, Mapping):
         raise CheckpointError(f"{path}: found {type(checkpoint).__name__}, expected a dict")
     averaged = None if trained else averaged_weights(checkpoint)

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import logging
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -331,14 +332,14 @@ def test_an_interrupted_write_leaves_the_old_file(tree, tmp_path, prepare, monke
     output = tmp_path / "MuPoTS-3D.json"
     output.write_text("old")
 
-    def disk_is_full(path, text, **_):
-        path.write_bytes(text[: len(text) // 2].encode())
+    def disk_is_full(descriptor):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", disk_is_full)
+    monkeypatch.setattr(os, "fsync", disk_is_full)
     with pytest.raises(OSError, match="No space"):
         prepare(["--root", tree[0], "--output", str(output), "--sequences", "TS5"])
     assert output.read_bytes() == b"old"
+    assert not list(tmp_path.glob(f"{output.name}.*"))
 
 
 # The real test set's annotations

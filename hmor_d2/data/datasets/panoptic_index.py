@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...atomic_file import write_atomically
 from ..annotations import DatasetError, require_path
 from .panoptic_files import POSES, Bodies, find_poses, image_folder, list_frames, read_bodies
 
@@ -94,9 +95,9 @@ def write_index(
         for camera in cameras
     }
     path = index_path(folder, joint_set)
-    partial = f"{path}.{os.getpid()}.part"  # another process may write it, too
-    with open(partial, "wb") as file:
-        np.savez(
+    write_atomically(
+        path,
+        lambda file: np.savez(
             file,
             version=_VERSION,
             image_ext=image_ext,
@@ -107,10 +108,8 @@ def write_index(
             cameras=np.array(cameras, dtype=np.str_),
             stamps=stamps,
             **images,
-        )
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+        ),
+    )
     return path
 
 
