@@ -99,6 +99,9 @@ def add_hmor_config(cfg: CfgNode) -> None:
     # Of AdamW: decay of the running means of gradients and of their squares.
     cfg.SOLVER.BETAS = (0.9, 0.999)
 
+    # Learning rate of the pretrained backbone, its FPN apart, over that of the rest.
+    cfg.SOLVER.BACKBONE_MULTIPLIER = 1.0
+
     # Steps in a row that are skipped, and logged, for a loss or gradient that is not finite, before
     # the training stops with an error.  0: it stops at the first.
     cfg.SOLVER.MAX_NONFINITE_STEPS = 10

@@ -17,6 +17,8 @@ def build_hmor_optimizer(cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Op
     SOLVER.CLIP_GRADIENTS clips the norm of all gradients together (its CLIP_TYPE is not used);
     Detectron2's own clips every tensor by itself, which lets a diverging step pass.
 
+    SOLVER.BACKBONE_MULTIPLIER scales the learning rate of ``backbone.bottom_up``.
+
     Raises:
         ValueError: for an optimiser that is neither "SGD" nor "AdamW".
     """
@@ -30,6 +32,7 @@ def build_hmor_optimizer(cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Op
         weight_decay_norm=solver.WEIGHT_DECAY_NORM,
         bias_lr_factor=solver.BIAS_LR_FACTOR,
         weight_decay_bias=solver.WEIGHT_DECAY_BIAS,
+        lr_factor_func=lambda name: solver.BACKBONE_MULTIPLIER if ".bottom_up." in name else 1.0,
     )
     options = {"lr": solver.BASE_LR, "weight_decay": solver.WEIGHT_DECAY}
     if solver.OPTIMIZER == "SGD":

@@ -1,11 +1,20 @@
-"""RoIAlign of features in channels_last memory, for inference on a CPU."""
+"""RoIAlign of features in channels_last memory, for CPUs."""
 
 import torch
 from detectron2.layers import ROIAlign
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import roi_align
 
-__all__ = ["ChannelsLastROIAlign"]
+__all__ = ["ChannelsLastROIAlign", "use_channels_last_roi_align"]
+
+
+def use_channels_last_roi_align(model: nn.Module) -> None:
+    """Replace every ROIAlign inside a model, in place."""
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, ROIAlign):
+                setattr(parent, name, ChannelsLastROIAlign(child))
 
 
 class ChannelsLastROIAlign(nn.Module):
@@ -14,7 +23,8 @@ class ChannelsLastROIAlign(nn.Module):
     torchvision's kernel takes one channel after the other, on one thread, and first copies
     features that are in channels_last memory.  A bin is the mean of bilinear samples on a grid;
     the weight of a pixel is the product of one for its row and one for its column, so that a pixel
-    that several samples touch is read once.
+    that several samples touch is read once.  Backwards it is several times faster, too.  Features
+    elsewhere than on a CPU go to torchvision's kernel.
     """
 
     def __init__(self, roi_align: ROIAlign):
@@ -28,12 +38,21 @@ class ChannelsLastROIAlign(nn.Module):
         """Pool regions.
 
         Args:
-            features: (B, C, H, W), without gradients.
+            features: (B, C, H, W).
             rois: (N, 5) of the index in the batch, and x1, y1, x2, y2 in pixels of the image.
 
         Returns:
-            (N, C, *output_size), in channels_last memory.
+            (N, C, *output_size); on a CPU in channels_last memory.
         """
+        if features.device.type != "cpu":
+            return roi_align(
+                features,
+                rois.to(features.dtype),
+                self.output_size,
+                self.spatial_scale,
+                self.sampling_ratio,
+                self.aligned,
+            )
         batch, channels, height, width = features.shape
         pixels = features.permute(0, 2, 3, 1).reshape(batch * height * width, channels)
         bins = torch.tensor(self.output_size, device=rois.device)

@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from detectron2.layers import Conv2d, FrozenBatchNorm2d, ROIAlign
+from detectron2.layers import Conv2d, FrozenBatchNorm2d
 from detectron2.modeling import FPN
 from detectron2.modeling.proposal_generator.rpn import StandardRPNHead
 from torch import nn
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from .channels_last_roi_align import ChannelsLastROIAlign
+from .channels_last_roi_align import use_channels_last_roi_align
 from .pose_head import HeatmapPoseHead
 
 __all__ = ["has_bfloat16_units", "optimize_for_inference"]
@@ -51,9 +51,8 @@ def optimize_for_inference(
                 parent.activation = nn.ReLU(inplace=True)
         elif isinstance(parent, HeatmapPoseHead):
             parent.deconv_norm = _fold(parent.deconv, parent.deconv_norm) or nn.Identity()
-        for name, child in parent.named_children():
-            if on_cpu and isinstance(child, ROIAlign):
-                setattr(parent, name, ChannelsLastROIAlign(child))
+    if on_cpu:
+        use_channels_last_roi_align(model)
     if on_cpu and bfloat16:
         for module in list(model.modules()):
             if isinstance(module, FPN):

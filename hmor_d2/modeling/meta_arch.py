@@ -15,6 +15,7 @@ from torch import nn
 
 from ..skeleton import Skeleton, get_skeleton
 from ..structures import PinholeCameras
+from .channels_last_roi_align import use_channels_last_roi_align
 from .depth_map_head import build_depth_map_head
 from .people import image_index_of
 
@@ -62,6 +63,7 @@ class HMORRCNN(GeneralizedRCNN):
         self.cpu_bfloat16 = cpu_bfloat16
         if channels_last:
             self.to(memory_format=torch.channels_last)
+            use_channels_last_roi_align(self)
         self.register_buffer("skeleton_name", _encode(skeleton.name))
 
     @classmethod

@@ -39,6 +39,22 @@ def test_it_agrees_with_torchvision(aligned, sampling_ratio, output_size):
     assert expected.abs().max() > 1
 
 
+@pytest.mark.parametrize("sampling_ratio", [0, 2])
+def test_gradients_agree_with_torchvision(sampling_ratio):
+    generator = torch.Generator().manual_seed(3)
+    rois = regions()
+    gradients = []
+    for stock in (True, False):
+        features = torch.randn(2, 6, HEIGHT, WIDTH, generator=generator.manual_seed(4))
+        features.requires_grad_(True)
+        pool = ROIAlign((7, 7), SCALE, sampling_ratio)
+        pooled = (pool if stock else ChannelsLastROIAlign(pool))(features, rois)
+        (pooled * torch.randn(pooled.shape, generator=generator.manual_seed(5))).sum().backward()
+        gradients.append(features.grad)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-4)
+    assert gradients[0].abs().max() > 1
+
+
 def test_features_one_pixel_high_and_no_regions():
     features = torch.arange(8.0).view(1, 1, 1, 8)
     pool = ChannelsLastROIAlign(ROIAlign((1, 2), 1.0, 0))
