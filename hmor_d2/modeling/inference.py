@@ -13,6 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from .channels_last_roi_align import use_channels_last_roi_align
 from .pose_head import HeatmapPoseHead
+from .winograd import WinogradConv2d
 
 __all__ = ["has_bfloat16_units", "optimize_for_inference"]
 
@@ -23,9 +24,9 @@ def optimize_for_inference(
     """A trained model that finds the same people in less time.
 
     Batch norms are folded into the convolutions before them, ReLUs after convolutions overwrite
-    their input, all is kept in channels_last memory, and on a CPU RoIAlign reads that.  Results
-    differ by the rounding of float32.  Call the result in ``torch.inference_mode()``; it cannot
-    be trained, and its state dict does not fit ``model``.
+    their input, and all is kept in channels_last memory.  On a CPU RoIAlign reads that, and wide
+    3x3 convolutions are Winograd's.  Results differ by the rounding of float32.  Call the result
+    in ``torch.inference_mode()``; it cannot be trained, and its state dict does not fit ``model``.
 
     Args:
         model: any Detectron2 model, in evaluation mode.
@@ -60,6 +61,10 @@ def optimize_for_inference(
                     _run_in_bfloat16(conv)
             elif isinstance(module, StandardRPNHead):
                 _run_in_bfloat16(module.conv)
+    if on_cpu:
+        for module in model.modules():
+            if WinogradConv2d.suits(module):
+                WinogradConv2d.convert(module)
     return model.to(memory_format=torch.channels_last)
 
 
