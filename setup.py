@@ -37,6 +37,7 @@ setup(
     extras_require={
         "demo": ["matplotlib>=3.6", "Pillow>=9.4", "plotly>=6"],
         "synthetic": ["numba>=0.60"],
+        "export": ["onnx>=1.15", "onnxruntime>=1.17"],
         # playwright drives a Chromium that is on the path, or 'playwright install chromium' gets
         # one; without any, the tests in a browser are skipped.
         "tests": ["pytest>=7", "hypothesis>=6", "plotly>=6", "playwright>=1.40", "ruff"],
