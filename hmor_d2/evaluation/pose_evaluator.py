@@ -6,11 +6,13 @@ import numpy as np
 from detectron2.utils.logger import create_small_table
 
 from ..skeleton import Skeleton
+from .depth_order import joint_order_accuracy
 from .metrics import (
     mean_or_nan,
     mpjpe,
     ordinal_accuracy,
     pa_mpjpe,
+    pck,
     root_errors,
     share,
 )
@@ -22,6 +24,8 @@ __all__ = ["Pose3DEvaluator"]
 
 # Figures that are numbers of people.
 _NUMBERS = ("people", "people_3d", "matched", "matched_2d", "matched_3d")
+# 3DPCK's, of Mehta et al. (3DV 2017).
+_PCK_RADIUS_MM = 150.0
 
 
 class Pose3DEvaluator(PredictionCollector):
@@ -43,7 +47,11 @@ class Pose3DEvaluator(PredictionCollector):
     - ``ABS_MPJPE``: without alignment.
     - ``MRPE``: distance of the root joint; ``MRPE_x``, ``MRPE_y``, ``MRPE_z`` its components.
     - ``ORD``: pairs of matched people of an image whose predicted root depths are in the right
-      order, among those whose true root depths differ.
+      order, among those whose true root depths differ; ``ORD_all`` among such pairs of all
+      people with 3D, so that a pair with a missed person is wrong.
+    - ``ORD_joint``: likewise pairs of joints of matched people, within a person and across.
+    - ``PCK3D_abs``: joints less than 150 mm from the truth without alignment, among those of
+      matched people; ``PCK3D_abs_all`` among those of all people with 3D, missed ones wrong.
     - ``PCK@0.2``: 2D joints nearer to the truth than a fifth of the torso, the annotated
       distance from left shoulder to right hip in pixels (from right shoulder to left hip where
       one of these is unknown); over all annotated joints of matched people with a torso.  The
@@ -99,12 +107,14 @@ class Pose3DEvaluator(PredictionCollector):
         nobody = {name: np.zeros((0, *shape)) for name, shape in shapes.items()}
         stacked: dict[str, list[np.ndarray]] = {}
         self._found = FoundPeople(self._skeleton.joint_names, self._iou_threshold)
-        people_3d = total_outside = 0
+        total_outside = 0
+        totals = {"people": 0, "pairs": 0, "joints": 0}  # with 3D, found or not
         root = self._skeleton.root_index
         for index, (image_id, record) in enumerate(records.items()):
             where = place(self._dataset_name, record)
             people, crowd, outside = annotated_people(record, self._skeleton, where)
-            people_3d += int(people["valid"][:, root].sum())
+            for name, number in _numbers_3d(people["poses"], people["valid"], root).items():
+                totals[name] += number
             total_outside += outside
 
             pred = predictions.get(image_id, nobody)
@@ -132,7 +142,7 @@ class Pose3DEvaluator(PredictionCollector):
             }
             for name, values in pairs.items():
                 stacked.setdefault(name, []).append(values)
-        if not people_3d:
+        if not totals["people"]:
             raise ValueError(
                 f"dataset '{self._dataset_name}': no '{self._skeleton.joint_names[root]}' is "
                 "valid in 'keypoints_cam' of anybody, so that 3D poses cannot be evaluated on it"
@@ -140,9 +150,11 @@ class Pose3DEvaluator(PredictionCollector):
         if total_outside:
             self._logger.info(f"{total_outside} people outside their image are left out.")
         matched = {name: np.concatenate(values) for name, values in stacked.items()}
-        return self._matched_figures(matched, people_3d)
+        return self._matched_figures(matched, totals)
 
-    def _matched_figures(self, matched: dict[str, np.ndarray], people_3d: int) -> dict[str, float]:
+    def _matched_figures(
+        self, matched: dict[str, np.ndarray], totals: dict[str, int]
+    ) -> dict[str, float]:
         """Every figure of the class's docstring."""
         root = self._skeleton.root_index
         with_3d = matched["valid"][:, root]
@@ -150,6 +162,8 @@ class Pose3DEvaluator(PredictionCollector):
             matched[name][with_3d] for name in ("pred", "depth", "gt", "valid", "image")
         )
         distance, components = root_errors(pred, gt, valid, root)
+        right_pairs, pairs = ordinal_accuracy(depth, gt[:, root, 2], image)
+        near, joints = (n.sum() for n in pck(pred, gt, valid, np.full(len(gt), _PCK_RADIUS_MM)))
         return {
             "MPJPE": mean_or_nan(mpjpe(pred, gt, valid, root)),
             "PA_MPJPE": mean_or_nan(pa_mpjpe(pred, gt, valid)),
@@ -158,10 +172,14 @@ class Pose3DEvaluator(PredictionCollector):
             "MRPE_x": mean_or_nan(components[:, 0]),
             "MRPE_y": mean_or_nan(components[:, 1]),
             "MRPE_z": mean_or_nan(components[:, 2]),
-            "ORD": share(*ordinal_accuracy(depth, gt[:, root, 2], image)),
+            "ORD": share(right_pairs, pairs),
+            "ORD_all": share(right_pairs, totals["pairs"]),
+            "ORD_joint": share(*joint_order_accuracy(pred, gt, valid, image)),
+            "PCK3D_abs": share(near, joints),
+            "PCK3D_abs_all": share(near, totals["joints"]),
             **self._found.figures(),
-            "detection_rate_3d": share(with_3d.sum(), people_3d),
-            "people_3d": people_3d,
+            "detection_rate_3d": share(with_3d.sum(), totals["people"]),
+            "people_3d": totals["people"],
             "matched_3d": with_3d.sum(),
         }
 
@@ -176,3 +194,11 @@ class Pose3DEvaluator(PredictionCollector):
             f"{self._found.describe_joints()}\nOf matched people, mm and shares:\n{errors}\n"
             f"Detection, without which the errors say little:\n{counts}"
         )
+
+
+def _numbers_3d(poses: np.ndarray, valid: np.ndarray, root: int) -> dict[str, int]:
+    """Of an image's people (P, J, 3) whose root is valid (P, J): they, their pairs and joints."""
+    rooted = valid[:, root]
+    depth = poses[rooted, root, 2]
+    _, pairs = ordinal_accuracy(depth, depth, np.zeros(len(depth), dtype=np.int64))
+    return {"people": int(rooted.sum()), "pairs": pairs, "joints": int(valid[rooted].sum())}

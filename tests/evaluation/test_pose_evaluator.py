@@ -1,6 +1,7 @@
 """The evaluator against a slow reference, on generated scenes, in one process and in two."""
 
 import copy
+import itertools
 import json
 import logging
 import math
@@ -18,6 +19,7 @@ from hmor_d2.data.datasets import load_panoptic
 from hmor_d2.evaluation.pose_evaluator import Pose3DEvaluator
 from hmor_d2.skeleton import get_skeleton
 from tests.evaluation.protocol_scenes import registering
+from tests.launching import needs_launch_on_cpu
 from tests.real_data import real_data
 
 HEIGHT, WIDTH, FOCAL = 480, 640, 600.0
@@ -181,6 +183,8 @@ def slow_procrustes(pred, gt):
 def slow_evaluation(records, predictions, iou_threshold, score_threshold):
     """One person and one joint at a time, from the words of the docstring."""
     rows = {k: [] for k in ("MPJPE", "PA_MPJPE", "ABS_MPJPE", "MRPE", "x", "y", "z", "PCK", "ORD")}
+    rows |= {"ORD_joint": [], "PCK3D_abs": []}
+    all_pairs = all_joints = 0
     people = people_3d = matched = matched_2d = matched_3d = wrong = 0
     for record in records:
         annotated, crowd = [], []
@@ -190,9 +194,13 @@ def slow_evaluation(records, predictions, iou_threshold, score_threshold):
             if box[2] > box[0] and box[3] > box[1]:
                 (crowd if a["iscrowd"] else annotated).append((box, a))
         people += len(annotated)
-        people_3d += sum(bool(a.get("keypoints_cam_valid", [0] * 21)[14]) for _, a in annotated)
+        with_3d = [a for _, a in annotated if a.get("keypoints_cam_valid", [0] * 21)[14]]
+        people_3d += len(with_3d)
+        all_joints += sum(int(sum(a["keypoints_cam_valid"][:17])) for a in with_3d)
+        roots = [a["keypoints_cam"][14, 2] for a in with_3d]
+        all_pairs += sum(a != b for a, b in itertools.combinations(roots, 2))
         pred = predictions.get(record["image_id"])
-        taken, depths = set(), []
+        taken, depths, joint_depths = set(), [], []
         order = [] if pred is None else torch.argsort(pred.scores, descending=True).tolist()
         for i in order:
             if pred.scores[i] < score_threshold:
@@ -226,6 +234,8 @@ def slow_evaluation(records, predictions, iou_threshold, score_threshold):
             pose = pred.pred_keypoints_cam[i].double().numpy()
             absolute = [np.linalg.norm(pose[j] - gt[j]) for j in known]
             relative = [np.linalg.norm(pose[j] - pose[14] - gt[j] + gt[14]) for j in known]
+            rows["PCK3D_abs"] += [d < 150 for d in absolute]
+            joint_depths += [(pose[j, 2], gt[j, 2]) for j in known]
             rows["ABS_MPJPE"].append(np.mean(absolute))
             rows["MPJPE"].append(np.mean(relative))
             rows["PA_MPJPE"].append(slow_procrustes(pose[known], gt[known]))
@@ -235,10 +245,16 @@ def slow_evaluation(records, predictions, iou_threshold, score_threshold):
             depths.append((float(pred.pred_root_depth[i]), gt[14, 2]))
         for n, (p1, g1) in enumerate(depths):
             rows["ORD"] += [(p1 - p2) * (g1 - g2) > 0 for p2, g2 in depths[:n] if g1 != g2]
+        for n, (p1, g1) in enumerate(joint_depths):
+            earlier = [(p, g) for p, g in joint_depths[:n] if g != g1]
+            rows["ORD_joint"] += [p1 < p if g1 < g else p1 > p for p, g in earlier]
     mean = {name: np.mean(values) for name, values in rows.items()}
     return {
         **{k: mean[k] for k in ("MPJPE", "PA_MPJPE", "ABS_MPJPE", "MRPE", "ORD")},
         **{f"MRPE_{axis}": mean[axis] for axis in "xyz"},
+        **{k: mean[k] for k in ("ORD_joint", "PCK3D_abs")},
+        "ORD_all": sum(rows["ORD"]) / all_pairs,
+        "PCK3D_abs_all": sum(rows["PCK3D_abs"]) / all_joints,
         "PCK@0.2": mean["PCK"],
         "detection_rate": matched / people,
         "detection_rate_3d": matched_3d / people_3d,
@@ -262,6 +278,8 @@ def test_equals_slow_reference(register, seed, iou, score):
     assert expected["matched_3d"] < expected["matched"] < expected["people"]
     assert 0 < expected["matched_2d"] < expected["matched"] and 0 < expected["PCK@0.2"] < 1
     assert expected["false_positives_per_image"] > 0 and 0 < expected["ORD"] < 1
+    assert 0 < expected["ORD_all"] < expected["ORD"] and 0 < expected["ORD_joint"] < 1
+    assert 0 < expected["PCK3D_abs_all"] < expected["PCK3D_abs"] < 1
     found = run(register(records), predictions, iou_threshold=iou, score_threshold=score)
     assert found.keys() == expected.keys()
     assert all(type(value) is float for value in found.values())
@@ -276,7 +294,8 @@ def test_perfect_predictions(register):
     for name in ("ABS_MPJPE", "MPJPE", "MRPE", "MRPE_x", "MRPE_y", "MRPE_z"):
         assert found[name] == 0
     assert found["PA_MPJPE"] == pytest.approx(0, abs=1e-6)
-    for name in ("detection_rate", "detection_rate_3d", "ORD", "PCK@0.2"):
+    shares = ("detection_rate", "detection_rate_3d", "PCK@0.2", "PCK3D_abs", "PCK3D_abs_all")
+    for name in (*shares, "ORD", "ORD_all", "ORD_joint"):
         assert found[name] == 1
     # The person outside the image is predicted, but annotated in a place that nobody sees.
     outside = sum(
@@ -515,6 +534,7 @@ def evaluate_share(output_dir):
     assert bool(results) == comm.is_main_process()
 
 
+@needs_launch_on_cpu
 def test_two_processes_give_the_same_figures(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     launch(evaluate_share, 2, dist_url="auto", args=(str(tmp_path / "two"),))

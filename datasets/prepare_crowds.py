@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Draw synthetic crowds: pictures of several people each, in the format of MuCo-3DHP.
+
+Writes <root>/synthetic/crowd/{train,val,test}.json and the images; the ablation study trains and
+tests on them (configs/synthetic/ablation_R_50_half_FPN.yaml).  They are further scenes of the
+generator of prepare_synthetic.py, whose other scenes stay as they are: the people, clothes, motion
+and places of "test" are in no training set, "val" are new scenes of the training's.  Run it again
+after an interruption: it goes on.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prepare_synthetic import number_of_workers, progress_bar, seed_number
+from synthetic.ground_truth import PersonTruth
+from synthetic.pieces import Piece, stretches
+from synthetic.produce import OtherContentError, produce
+from synthetic.scene import Scene, generate_scene
+from synthetic.storage import write_joined_json, write_jpeg
+from synthetic.write_muco import muco_image, muco_person, shown_people
+
+# Further scenes of the generator's pools; see synthetic.scene.
+SPLITS = {"train": "train/crowd", "val": "train/crowd_val", "test": "test/crowd"}
+_IMAGES_PER_PIECE = 20
+# Nobody can tell the pose of people of whom less shows; of 17 joints.
+_LEAST_VISIBLE_JOINTS = 5
+
+
+@dataclass(frozen=True)
+class CrowdPlan:
+    """Numbers of images, and of people in them: ``fewest`` to ``most``, equally often.
+
+    Fewer people appear where there is no room.  ``size``: width and height.
+    """
+
+    train: int
+    val: int
+    test: int
+    fewest: int = 4
+    most: int = 8
+    size: tuple[int, int] = (640, 480)
+    folder: str = "crowd"
+
+    def pieces(self) -> list[Piece]:
+        return [
+            Piece(f"{split}_{first:06d}", number, first, last, last - first)
+            for number, split in enumerate(SPLITS)
+            for first, last in stretches(getattr(self, split), _IMAGES_PER_PIECE)
+        ]
+
+    def draw(self, folder: Path, piece: Piece, seed: int) -> dict[str, Any]:
+        split = list(SPLITS)[piece.sequence]
+        part: dict[str, Any] = {"split": split, "files": [], "images": [], "annotations": []}
+        for index in range(piece.first, piece.last):
+            count = self.fewest + index % (self.most - self.fewest + 1)
+            scene = generate_scene(SPLITS[split], index, seed, self.size, count)
+            name = f"images/{split}/{index + 1:06d}.jpg"
+            write_jpeg(folder / name, scene.image)
+            part["files"].append(name)
+            part["images"].append(muco_image(scene, index + 1, name))
+            part["annotations"] += [
+                muco_person(person, index + 1) for person in annotated_people(scene, split)
+            ]
+        return part
+
+    def finish(self, folder: Path, parts: Callable[[], Iterable[dict[str, Any]]]) -> None:
+        for split in SPLITS:
+            write_joined_json(
+                folder / f"{split}.json",
+                lambda split=split: (part for part in parts() if part["split"] == split),
+                ("images", "annotations"),
+            )
+
+
+def annotated_people(scene: Scene, split: str) -> list[PersonTruth]:
+    """Everybody who shows in training; to be evaluated, those of whom several joints show."""
+    people = shown_people(scene)
+    if split == "train":
+        return people
+    return [person for person in people if person.visible.sum() >= _LEAST_VISIBLE_JOINTS]
+
+
+SIZES = {"small": CrowdPlan(40, 10, 10), "full": CrowdPlan(2000, 150, 300)}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    default_root = os.environ.get("DETECTRON2_DATASETS", "datasets")
+    parser.add_argument("--root", type=Path, default=Path(default_root), help="datasets' folder")
+    parser.add_argument("--size", choices=SIZES, default="full")
+    parser.add_argument("--workers", type=number_of_workers, default=os.cpu_count() or 1,
+                        metavar="N", help="processes; as many as cores by default")  # fmt: skip
+    parser.add_argument("--seed", type=seed_number, default=0, metavar="S")
+    parser.add_argument("--overwrite", action="store_true",
+                        help="replace crowds that were made with other settings")  # fmt: skip
+    args = parser.parse_args(arguments)
+    root = args.root.expanduser() / "synthetic"
+    try:
+        produce([SIZES[args.size]], root, args.seed, args.workers, progress_bar, args.overwrite)
+    except OtherContentError as error:
+        raise SystemExit(f"error: {error}") from error
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()
