@@ -9,7 +9,11 @@ import detectron2.utils.comm as comm
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import build_detection_test_loader
 from detectron2.engine import (
+    AMPTrainer,
     DefaultTrainer,
+    SimpleTrainer,
+    TrainerBase,
+    create_ddp_model,
     default_argument_parser,
     default_setup,
     hooks,
@@ -29,6 +33,9 @@ from hmor_d2.solver import build_hmor_optimizer
 
 logger = logging.getLogger("detectron2")
 
+# Later versions of Detectron2 than v0.6 do.
+_SAVES_OPTIMIZER = "state_dict" in vars(DefaultTrainer)
+
 
 class Trainer(DefaultTrainer):
     """DefaultTrainer with HMOR's loaders, evaluators, averaged weights and flip test.
@@ -37,6 +44,24 @@ class Trainer(DefaultTrainer):
     """
 
     step_was_skipped = False
+
+    def __init__(self, cfg):
+        # DefaultTrainer's, but for the checkpointer, and on a CPU too: there it gives
+        # DistributedDataParallel the index of a GPU, which is refused.
+        TrainerBase.__init__(self)
+        cfg = self.auto_scale_workers(cfg, comm.get_world_size())
+        model = self.build_model(cfg)
+        optimizer = self.build_optimizer(cfg, model)
+        data_loader = self.build_train_loader(cfg)
+        where = {"device_ids": None} if cfg.MODEL.DEVICE == "cpu" else {}
+        model = create_ddp_model(model, broadcast_buffers=False, **where)
+        kind = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
+        self._trainer = kind(model, data_loader, optimizer)
+        self.scheduler = self.build_lr_scheduler(cfg, optimizer)
+        self.checkpointer = HMORCheckpointer(model, cfg.OUTPUT_DIR, trainer=weakref.proxy(self))
+        self.start_iter, self.max_iter = 0, cfg.SOLVER.MAX_ITER
+        self.cfg = cfg
+        self.register_hooks(self.build_hooks())
 
     @classmethod
     def build_train_loader(cls, cfg):
@@ -56,10 +81,6 @@ class Trainer(DefaultTrainer):
         return build_evaluator(cfg, dataset_name)
 
     def build_hooks(self):
-        # DefaultTrainer calls this when it has made its own checkpointer, and has no hook for that.
-        self.checkpointer = HMORCheckpointer(
-            self.model, self.cfg.OUTPUT_DIR, trainer=weakref.proxy(self)
-        )
         decay = self.cfg.MODEL.EMA_DECAY
         self.ema = EMAHook(self.model, decay) if decay else None
         self.guard = NonFiniteGuard(self._trainer, self.cfg.SOLVER.MAX_NONFINITE_STEPS)
@@ -68,6 +89,17 @@ class Trainer(DefaultTrainer):
             evaluation if isinstance(hook, hooks.EvalHook) else hook
             for hook in super().build_hooks()
         ]
+
+    def state_dict(self):
+        state = super().state_dict()
+        if not _SAVES_OPTIMIZER:
+            state["_trainer"] = self._trainer.state_dict()
+        return state
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict)
+        if not _SAVES_OPTIMIZER:
+            self._trainer.load_state_dict(state_dict["_trainer"])
 
     def run_step(self):
         self.step_was_skipped = not self.guard.run(super().run_step)

@@ -63,6 +63,8 @@ class NonFiniteGuard(HookBase):
         self._in_a_row = 0
         self.num_skipped = 0
         trainer.register_hooks([self])
+        if not hasattr(trainer, "after_backward"):
+            trainer._write_metrics = self._checked(trainer._write_metrics)
 
     def run(self, step: Callable[[], None]) -> bool:
         """Run one step of the trainer.
@@ -106,6 +108,15 @@ class NonFiniteGuard(HookBase):
             torch.distributed.all_reduce(bad, torch.distributed.ReduceOp.MAX)
         if bad.item():
             raise _StepSkipped
+
+    def _checked(self, write_metrics: Callable[..., None]) -> Callable[..., None]:
+        """For Detectron2 v0.6, which has no ``after_backward``, but does this next."""
+
+        def check_and_write(*args: Any, **kwargs: Any) -> None:
+            self.after_backward()
+            write_metrics(*args, **kwargs)
+
+        return check_and_write
 
     def _keep(self, model: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         self._batch = inputs[0]

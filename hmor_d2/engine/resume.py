@@ -27,7 +27,8 @@ class ExactResumeHook(HookBase):
     may change.  Not so with TEST.PRECISE_BN, whose loader starts anew.
 
     On several processes the samples go on in the same way.  Only one process writes checkpoints,
-    so the other random numbers go on from the seed, the iteration and the rank.
+    so the other random numbers begin anew in every step, from the seed, the iteration and the rank.
+    The sums of gradients over more than two processes may differ in the last bit.
     """
 
     def __init__(self, loader: TrainLoader):
@@ -49,13 +50,18 @@ class ExactResumeHook(HookBase):
         elif comm.get_world_size() == 1 and self._saved["processes"] == 1:
             self._restore = True
         else:
-            numbers = (self._loader.seed, start, comm.get_rank())
-            seed_all_rng(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
+            self._seed_step(start)
 
     def before_step(self) -> None:
+        if comm.get_world_size() > 1:
+            self._seed_step(self.trainer.iter)
         if self._restore:  # not before: other hooks may draw when the training begins
             set_random_state(self._saved["random_state"])
             self._restore = False
+
+    def _seed_step(self, iteration: int) -> None:
+        numbers = (self._loader.seed, iteration, comm.get_rank())
+        seed_all_rng(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
 
     def state_dict(self) -> dict[str, Any]:
         """The loader's seed, the number of processes, and this one's random state."""

@@ -2,6 +2,8 @@
 
 import torch
 
+from .process_means import masked_mean
+
 __all__ = ["depth_map_l1_loss", "depth_map_targets", "refined_depth_l1_loss"]
 
 
@@ -42,23 +44,30 @@ def depth_map_targets(
     return target[:-1].reshape(map_shape)
 
 
-def depth_map_l1_loss(depth_map: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def depth_map_l1_loss(
+    depth_map: torch.Tensor, target: torch.Tensor, across_processes: bool = False
+) -> torch.Tensor:
     """L_init, eq. 13: mean absolute error over the supervised cells.
 
     Args:
         depth_map: (B, H, W) normalised depths.
         target: (B, H, W) of :func:`depth_map_targets`.
+        across_processes: see ``masked_mean``.
 
     Returns:
         scalar; zero with a graph where nothing is supervised.
     """
     mask = target.isfinite()
     error = torch.where(mask, depth_map - torch.where(mask, target, 0), 0).abs()
-    return error.sum() / mask.sum().clamp(min=1)
+    return masked_mean(error, mask, across_processes)
 
 
 def refined_depth_l1_loss(
-    residual: torch.Tensor, initial: torch.Tensor, target: torch.Tensor, valid: torch.Tensor
+    residual: torch.Tensor,
+    initial: torch.Tensor,
+    target: torch.Tensor,
+    valid: torch.Tensor,
+    across_processes: bool = False,
 ) -> torch.Tensor:
     """L_refine, eq. 16.
 
@@ -67,9 +76,10 @@ def refined_depth_l1_loss(
         initial: (N,) equivalent initial depth (eq. 15), in the same unit.
         target: (N,) equivalent ground-truth depth (eq. 14).
         valid: (N,) bool, people whose root depth is known.
+        across_processes: see ``masked_mean``.
 
     Returns:
         scalar; zero with a graph where nobody is valid.
     """
     error = torch.where(valid, target - initial - residual, 0).abs()
-    return error.sum() / valid.sum().clamp(min=1)
+    return masked_mean(error, valid, across_processes)

@@ -2,11 +2,17 @@
 
 import torch
 
+from .process_means import masked_mean
+
 __all__ = ["absolute_pose_l1_loss", "marginal_loss", "relative_pose_l1_loss"]
 
 
 def relative_pose_l1_loss(
-    pred: torch.Tensor, target: torch.Tensor, valid_uv: torch.Tensor, valid_z: torch.Tensor
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    valid_uv: torch.Tensor,
+    valid_z: torch.Tensor,
+    across_processes: bool = False,
 ) -> torch.Tensor:
     """L_pose, eq. 11: mean over joints of the L1 error in RoI coordinates.
 
@@ -17,16 +23,22 @@ def relative_pose_l1_loss(
         pred, target: (N, J, 3) of (u, v, z), see ``structures.encode_roi_poses``.
         valid_uv: (N, J) bool, joints whose place in the image is known.
         valid_z: (N, J) bool, joints whose depth is known.
+        across_processes: see ``masked_mean``.
 
     Returns:
         scalar; zero with a graph where nothing is valid.
     """
     error = (pred - target).abs()
-    return _masked_mean(error[..., :2].sum(dim=-1), valid_uv) + _masked_mean(error[..., 2], valid_z)
+    place = masked_mean(error[..., :2].sum(dim=-1), valid_uv, across_processes)
+    return place + masked_mean(error[..., 2], valid_z, across_processes)
 
 
 def marginal_loss(
-    marginal: torch.Tensor, target: torch.Tensor, valid: torch.Tensor, sigma_bins: float = 1.0
+    marginal: torch.Tensor,
+    target: torch.Tensor,
+    valid: torch.Tensor,
+    sigma_bins: float = 1.0,
+    across_processes: bool = False,
 ) -> torch.Tensor:
     """Divergence of heatmaps' marginals from Gaussians around the joints.  Not in the paper.
 
@@ -39,6 +51,7 @@ def marginal_loss(
         target: (N, J), the joint's place in [0, 1].
         valid: (N, J) bool.
         sigma_bins: standard deviation of the Gaussians, bins.
+        across_processes: see ``masked_mean``.
 
     Returns:
         scalar, the mean Kullback-Leibler divergence in nats; zero with a graph where nothing is
@@ -50,11 +63,15 @@ def marginal_loss(
     wanted = (-0.5 * ((centers - place.unsqueeze(-1)) / sigma_bins) ** 2).softmax(dim=-1)
     # The floor is far below what float32 can add to 1, and keeps the gradient of a lost bin.
     divergence = wanted * ((wanted + 1e-12).log() - (marginal + 1e-12).log())
-    return _masked_mean(divergence.sum(dim=-1), valid)
+    return masked_mean(divergence.sum(dim=-1), valid, across_processes)
 
 
 def absolute_pose_l1_loss(
-    pred: torch.Tensor, target: torch.Tensor, valid: torch.Tensor, unit_mm: float = 1000.0
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    valid: torch.Tensor,
+    unit_mm: float = 1000.0,
+    across_processes: bool = False,
 ) -> torch.Tensor:
     """L_abs, the baseline of Table 4: mean over joints of the L1 error of absolute poses.
 
@@ -62,12 +79,9 @@ def absolute_pose_l1_loss(
         pred, target: (..., J, 3) mm in the camera frame.
         valid: (..., J) bool.
         unit_mm: millimetres in the unit of the loss.
+        across_processes: see ``masked_mean``.
 
     Returns:
         scalar; zero with a graph where nothing is valid.
     """
-    return _masked_mean((pred - target).abs().sum(dim=-1) / unit_mm, valid)
-
-
-def _masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    return torch.where(mask, values, 0).sum() / mask.sum().clamp(min=1)
+    return masked_mean((pred - target).abs().sum(dim=-1) / unit_mm, valid, across_processes)

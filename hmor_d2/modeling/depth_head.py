@@ -97,6 +97,9 @@ class ResidualDepthHead(nn.Module):
         target: torch.Tensor,
         valid: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """L_refine; arguments in mm as in ``losses.refined_depth_l1_loss``."""
-        loss = refined_depth_l1_loss(residual, initial, target, valid) / self.unit_mm
-        return {"loss_depth_refine": self.loss_weight * loss}
+        """L_refine, a mean over the people of all processes.
+
+        Arguments in mm as in ``losses.refined_depth_l1_loss``.
+        """
+        loss = refined_depth_l1_loss(residual, initial, target, valid, across_processes=True)
+        return {"loss_depth_refine": self.loss_weight * loss / self.unit_mm}

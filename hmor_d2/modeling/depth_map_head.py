@@ -112,7 +112,7 @@ class FPNDepthMapHead(nn.Module):
         depths: torch.Tensor,
         image_index: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """L_init.
+        """L_init, a mean over the cells of all processes.
 
         Args:
             depth_map: the output of :meth:`forward`.
@@ -124,4 +124,5 @@ class FPNDepthMapHead(nn.Module):
         target = depth_map_targets(
             roots, depths, image_index, tuple(values.shape), depth_map.stride, self.target_radius
         )
-        return {"loss_depth_init": self.loss_weight * depth_map_l1_loss(values, target)}
+        loss = depth_map_l1_loss(values, target, across_processes=True)
+        return {"loss_depth_init": self.loss_weight * loss}

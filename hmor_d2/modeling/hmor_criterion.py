@@ -89,7 +89,8 @@ class HMORCriterion:
                 relations: no output of the PoseHead could put them right.
 
         Returns:
-            weighted losses; an empty dict where all weights are zero.
+            weighted losses, whose mean over processes is the loss of the whole batch; an empty
+            dict where all weights are zero.
         """
         shape = (len(people.box_counts), people.people_per_image)
         best, found = best_per_person(people.iou, people.image_index, people.person_index, shape)
@@ -98,7 +99,9 @@ class HMORCriterion:
         valid = people.poses.valid[best] & reachable
         losses = {}
         if self.abs_pose_loss_weight > 0:
-            loss = absolute_pose_l1_loss(poses[best], gt, valid, self.unit_mm)
+            loss = absolute_pose_l1_loss(
+                poses[best], gt, valid, self.unit_mm, across_processes=True
+            )
             losses["loss_abs_pose"] = self.abs_pose_loss_weight * loss
         if self.loss_weight > 0 and self.levels:
             losses.update(self._ordinal(poses, pixels, people, best, gt, valid, reachable))

@@ -52,6 +52,9 @@ def optimize_for_inference(
                 parent.activation = nn.ReLU(inplace=True)
         elif isinstance(parent, HeatmapPoseHead):
             parent.deconv_norm = _fold(parent.deconv, parent.deconv_norm) or nn.Identity()
+            parent.predictor.weight *= parent.logit_scale
+            parent.predictor.bias *= parent.logit_scale
+            parent.logit_scale = 1.0
     if on_cpu:
         use_channels_last_roi_align(model)
     if on_cpu and bfloat16:

@@ -61,6 +61,9 @@ class HMORRCNN(GeneralizedRCNN):
         self.skeleton = skeleton
         self.default_fov_deg = default_fov_deg
         self.cpu_bfloat16 = cpu_bfloat16
+        if cpu_bfloat16:
+            for module in (self.proposal_generator.rpn_head, self.roi_heads.box_predictor):
+                module.register_forward_hook(_in_float32)
         if channels_last:
             self.to(memory_format=torch.channels_last)
             use_channels_last_roi_align(self)
@@ -199,6 +202,14 @@ class HMORRCNN(GeneralizedRCNN):
                 f"MODEL.HMOR.SKELETON '{self.skeleton.name}'"
             )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def _in_float32(module: nn.Module, inputs: tuple, outputs: tuple) -> tuple:
+    """Scores and deltas, tensors or lists, as nms needs them; older torchvision converts none."""
+    return tuple(
+        x.float() if isinstance(x, torch.Tensor) else [level.float() for level in x]
+        for x in outputs
+    )
 
 
 def _encode(name: str) -> torch.Tensor:

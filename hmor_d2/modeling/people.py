@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 from detectron2.structures import Boxes, Instances
 from detectron2.structures.boxes import matched_pairwise_iou
+from detectron2.utils import comm
 
+from ..losses import total_over_processes
 from ..structures import Poses3D
 
 __all__ = ["TrainingPeople", "best_per_person", "image_index_of", "sample_training_people"]
@@ -94,19 +96,21 @@ def sample_training_people(
         num_joints: J, needed where the batch shows nobody.
 
     Returns:
-        the people.  A batch without any foreground gives one RoI, the whole first image, in
-        which nothing is valid: every parameter still takes part in the step, and batch norms
-        that synchronise between processes still meet.
+        the people, 0 RoIs where no proposal of this process is of one: the heads pass these on,
+        so that every parameter takes part in the step and batch norms that synchronise between
+        processes meet.  Such norms need something: where no process has any, the first one gets
+        one RoI, the whole of its first image, in which nothing is valid.
     """
     chosen = [
         _choose(p, count, num_classes, batch_size_per_image) if count > 0 else None
         for p, count in zip(proposals, people_counts, strict=True)
     ]
     counts = [0 if p is None else len(p) for p in chosen]
+    device = proposals[0].proposal_boxes.device
+    total, _ = total_over_processes(torch.tensor(sum(counts), device=device))
     if sum(counts) == 0:
-        return _nobody(proposals, num_joints)
+        return _nobody(proposals, num_joints, int(total == 0 and comm.get_rank() == 0))
     people = [p for p in chosen if p is not None and len(p) > 0]
-    device = people[0].proposal_boxes.device
     boxes = Boxes.cat([p.proposal_boxes for p in people])
     keypoints = torch.cat([p.gt_keypoints.tensor for p in people])
     return TrainingPeople(
@@ -135,20 +139,20 @@ def _choose(proposals: Instances, people_count: int, num_classes: int, limit: in
     return proposals[priority.topk(max(limit, int(found.sum()))).indices]
 
 
-def _nobody(proposals: list[Instances], num_joints: int) -> TrainingPeople:
+def _nobody(proposals: list[Instances], num_joints: int, count: int) -> TrainingPeople:
+    """``count`` RoIs, 0 or 1, the whole first image, without a person."""
     height, width = proposals[0].image_size
     like = proposals[0].proposal_boxes.tensor
-    zero = like.new_zeros(1, dtype=torch.long)
-    pixels = like.new_zeros(1, num_joints, 2)
-    visible = torch.zeros(1, num_joints, dtype=torch.bool, device=like.device)
+    zeros = like.new_zeros(count, dtype=torch.long)
+    visible = torch.zeros(count, num_joints, dtype=torch.bool, device=like.device)
     return TrainingPeople(
-        boxes=like.new_tensor([[0, 0, width, height]]),
-        box_counts=[1] + [0] * (len(proposals) - 1),
-        image_index=zero,
-        person_index=zero,
-        people_per_image=1,
-        iou=like.new_zeros(1),
-        pixels=pixels,
+        boxes=like.new_tensor([[0, 0, width, height]])[:count],
+        box_counts=[count] + [0] * (len(proposals) - 1),
+        image_index=zeros,
+        person_index=zeros,
+        people_per_image=count,
+        iou=like.new_zeros(count),
+        pixels=like.new_zeros(count, num_joints, 2),
         visible=visible,
-        poses=Poses3D(like.new_zeros(1, num_joints, 3), visible),
+        poses=Poses3D(like.new_zeros(count, num_joints, 3), visible),
     )

@@ -21,6 +21,13 @@ __all__ = [
     "soft_argmax_3d",
 ]
 
+# At test on a CPU: heatmaps of more people do not fit into its caches (1.5 MB a person).
+_PEOPLE_AT_ONCE = 2
+
+# Below the largest logit: what is lower adds nothing, but its exponentials, numbers smaller than
+# float32 can normalise, take a processor many times as long.
+_LEAST_LOGIT = -87.0
+
 POSE_HEAD_REGISTRY = Registry("POSE_HEAD")
 POSE_HEAD_REGISTRY.__doc__ = """
 Registry for pose heads.  The registered object is called with ``obj(cfg, input_shape)``.  It maps
@@ -58,9 +65,7 @@ def soft_argmax_3d(logits: torch.Tensor) -> PosePrediction:
         probability within 1.5 bins of u times that of v, near 1 for a sharp heatmap.
     """
     # float32 whatever autocast says: half precision cannot sum 28^3 probabilities.
-    volume = logits.float().flatten(2).softmax(dim=2).view(logits.shape)
-    image = volume.sum(dim=2)
-    marginals = (image.sum(dim=2), image.sum(dim=3), volume.sum(dim=(3, 4)))
+    marginals = _marginals(logits.float())
     means, masses = [], []
     for marginal in marginals:
         bins = marginal.shape[2]
@@ -72,6 +77,29 @@ def soft_argmax_3d(logits: torch.Tensor) -> PosePrediction:
     u, v, z = means
     coordinates = torch.stack((u, v, 2 * z - 1), dim=-1)
     return PosePrediction(coordinates, (masses[0] * masses[1]).detach(), marginals)
+
+
+def _marginals(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Sums of the softmax over the volume: (N, J, W), (N, J, H) and (N, J, D)."""
+    n, joints, bins, height, width = logits.shape
+    places = logits.permute(0, 3, 4, 1, 2)
+    if not places.is_contiguous():
+        volume = logits.flatten(2).softmax(dim=2).view(logits.shape)
+        image = volume.sum(dim=2)
+        return image.sum(dim=2), image.sum(dim=3), volume.sum(dim=(3, 4))
+    # In channels_last memory softmax would copy the volume twice.  Here it is read in order, all
+    # joints and depths of a place at once, and divided by its sum only as marginals.
+    volume = places.reshape(n, height, width, joints * bins)
+    top = volume.detach().amax(dim=(1, 2)).view(n, joints, bins).amax(dim=2)
+    volume = volume - top.repeat_interleave(bins, dim=1)[:, None, None]
+    volume.detach().clamp_(min=_LEAST_LOGIT)
+    volume = volume.exp_()
+    rows = volume.sum(dim=2).view(n, height, joints, bins)
+    columns = volume.sum(dim=1).view(n, width, joints, bins)
+    depths = rows.sum(dim=1)
+    total = depths.sum(dim=2, keepdim=True)
+    u, v = (part.sum(dim=3).transpose(1, 2) for part in (columns, rows))
+    return u / total, v / total, depths / total
 
 
 @POSE_HEAD_REGISTRY.register()
@@ -140,8 +168,18 @@ class HeatmapPoseHead(nn.Module):
 
     def forward(self, x: torch.Tensor) -> PosePrediction:
         """Map (N, C, H, W) RoI features to poses, see :func:`soft_argmax_3d`."""
-        x = F.relu(self.deconv_norm(self.deconv(self.blocks(x))))
-        logits = self.logit_scale * self.predictor(x)
+        x = F.relu_(self.deconv_norm(self.deconv(self.blocks(x))))
+        if self.training or x.device.type != "cpu" or torch.jit.is_tracing():
+            return self._predict(x)
+        parts = [self._predict(people) for people in x.split(_PEOPLE_AT_ONCE)]
+        coordinates, scores, marginals = zip(*parts, strict=True)
+        marginals = tuple(torch.cat(axis) for axis in zip(*marginals, strict=True))
+        return PosePrediction(torch.cat(coordinates), torch.cat(scores), marginals)
+
+    def _predict(self, x: torch.Tensor) -> PosePrediction:
+        logits = self.predictor(x)
+        if self.logit_scale != 1.0:
+            logits = self.logit_scale * logits
         return soft_argmax_3d(logits.unflatten(1, (self.num_joints, self.depth_bins)))
 
     def losses(
@@ -151,13 +189,18 @@ class HeatmapPoseHead(nn.Module):
         valid_uv: torch.Tensor,
         valid_z: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """L_pose, and the marginals' loss; targets as in ``losses.relative_pose_l1_loss``."""
-        loss = relative_pose_l1_loss(prediction.coordinates, target, valid_uv, valid_z)
+        """L_pose, and the marginals' loss; targets as in ``losses.relative_pose_l1_loss``.
+
+        They are means over the people of all processes.
+        """
+        loss = relative_pose_l1_loss(
+            prediction.coordinates, target, valid_uv, valid_z, across_processes=True
+        )
         losses = {"loss_pose": self.loss_weight * loss}
         if self.marginal_loss_weight > 0:
             u, v, z = target.unbind(dim=-1)
             loss = sum(
-                marginal_loss(marginal, place, valid)
+                marginal_loss(marginal, place, valid, across_processes=True)
                 for marginal, place, valid in zip(
                     prediction.marginals,
                     (u, v, (z + 1) / 2),

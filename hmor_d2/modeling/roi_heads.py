@@ -8,6 +8,7 @@ from detectron2.modeling.roi_heads import ROI_HEADS_REGISTRY, StandardROIHeads
 from detectron2.structures import ImageList, Instances
 from torch import nn
 
+from ..losses import total_over_processes
 from ..skeleton import Skeleton, get_skeleton
 from ..structures import (
     DepthMap,
@@ -198,7 +199,17 @@ class HMORROIHeads(StandardROIHeads):
         return self.pose_pooler([features[f].float() for f in self.pose_in_features], boxes)
 
     def _forward_box(self, features, proposals):
-        return super()._forward_box({f: x.float() for f, x in features.items()}, proposals)
+        result = super()._forward_box({f: x.float() for f, x in features.items()}, proposals)
+        if not self.training:
+            return result
+        # Detectron2 takes means over the proposals of a process.  These are of all processes'.
+        device = features[self.box_in_features[0]].device
+        count = torch.tensor(sum(len(p) for p in proposals), device=device)
+        total, processes = total_over_processes(count)
+        if processes == 1:
+            return result
+        share = count * processes / total.clamp(min=1)
+        return {name: loss * share for name, loss in result.items()}
 
     def _decode(self, coordinates, boxes):
         """Joints in pixels, and depths relative to the predicted root, which is at exactly 0."""

@@ -43,6 +43,15 @@ def batches(start):
         start += 1
 
 
+class BatchesFrom:
+    """:func:`batches` of a first iteration that may be set until the training begins."""
+
+    first = 0
+
+    def __iter__(self):
+        yield from batches(self.first)
+
+
 class Recorder(HookBase):
     def __init__(self):
         self.states = []
@@ -60,7 +69,7 @@ def trainer_for(folder, decay=DECAY):
     torch.manual_seed(0)
     model = Tiny()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
-    trainer = SimpleTrainer(model, None, optimizer)
+    trainer = SimpleTrainer(model, BatchesFrom(), optimizer)
     checkpointer = HMORCheckpointer(model, str(folder), trainer=weakref.proxy(trainer))
     ema = None if decay is None else EMAHook(model, decay)
     recorder = Recorder()
@@ -71,7 +80,7 @@ def trainer_for(folder, decay=DECAY):
 
 
 def train(parts, start, stop):
-    parts.trainer.data_loader = batches(start)
+    parts.trainer.data_loader.first = start
     parts.trainer.train(start, stop)
     return parts
 

@@ -148,7 +148,8 @@ def process(rank, folder):
     )
     from detectron2.utils import comm
 
-    comm.create_local_process_group(2)
+    if hasattr(comm, "create_local_process_group"):  # Detectron2 v0.6 needs none
+        comm.create_local_process_group(2)
     torch.manual_seed(0)
     # The second process alone has a bad loss, in iteration 2; all gradients are finite.
     data = batches({2: {"add": INF}} if rank else None)

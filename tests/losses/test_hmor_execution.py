@@ -25,7 +25,7 @@ def test_pairs_are_computed_in_float32_under_autocast():
     expected = hmor_losses(half.float(), gt, valid, SKELETON, normals)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         losses = hmor_losses(half, gt, valid, SKELETON, normals)
-        assert torch.is_autocast_enabled("cpu")
+        assert torch.mm(pred[0], pred[0].T).dtype == torch.bfloat16  # it is on again
     for key, loss in losses.items():
         assert loss.dtype == torch.float32
         assert torch.equal(loss, expected[key])
@@ -33,6 +33,9 @@ def test_pairs_are_computed_in_float32_under_autocast():
     assert half.grad.dtype == torch.bfloat16 and half.grad.isfinite().all()
 
 
+@pytest.mark.skipif(
+    torch.__version__ < (2, 5), reason="torch.compile of PyTorch 2.1 cannot trace promote_types"
+)
 @pytest.mark.parametrize("max_pairs", [0, 100])
 def test_compiles_without_a_graph_break(max_pairs):
     pred, gt, valid = padded([make_scene(s, n) for s, n in ((1, 3), (2, 2))], torch.float32, 0.0)

@@ -33,12 +33,13 @@ def model(small_model):
     generator = torch.Generator().manual_seed(3)
     draw_statistics(small_model, generator)
     heads = small_model.roi_heads
+    heads.pose_head.logit_scale = 1.5
     for predictor, std in (
         (heads.pose_head.predictor, 0.02),
         (heads.depth_head.predictor, 1e-5),  # larger residuals put people behind the camera
         (small_model.depth_map_head.predictor, 0.1),
     ):
-        nn.init.normal_(predictor.weight, std=std, generator=generator)
+        predictor.weight.data.normal_(std=std, generator=generator)
     return small_model.eval()
 
 
@@ -99,6 +100,7 @@ def test_what_is_folded(model):
     assert not any(parameter.requires_grad for parameter in fast.parameters())
     conv = fast.backbone.bottom_up.res3[0].conv2
     assert conv.weight.is_contiguous(memory_format=torch.channels_last)
+    assert fast.roi_heads.pose_head.logit_scale == 1.0
 
 
 @pytest.mark.parametrize("kind", [FrozenBatchNorm2d, nn.BatchNorm2d, nn.SyncBatchNorm])

@@ -3,6 +3,7 @@ from detectron2.structures import Boxes, Instances, Keypoints
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hmor_d2.modeling import people as people_module
 from hmor_d2.modeling.people import best_per_person, sample_training_people
 from hmor_d2.structures import Poses3D
 
@@ -59,6 +60,21 @@ def test_a_limit_keeps_the_best_of_each_person():
         assert len(people) == 5
         assert set(people.person_index[people.iou == 1].tolist()) == {0, 1, 2}
     assert len(sample_training_people([make_proposals(3, 30, 10)], [3], 1, 2, 17)) == 3
+
+
+def test_a_process_without_anybody_has_no_roi_where_another_has(monkeypatch):
+    """One RoI would be part of statistics that the processes share."""
+    alone = [make_proposals(0, 0, 4), make_proposals(2, 0, 4)]  # people, but no proposal of them
+    for total, rank, expected in ((5, 0, 0), (5, 1, 0), (0, 1, 0), (0, 0, 1)):
+        monkeypatch.setattr(people_module, "total_over_processes", lambda _, n=total: (n, 2))
+        monkeypatch.setattr(people_module.comm, "get_rank", lambda n=rank: n)
+        people = sample_training_people(alone, [0, 2], 1, 8, 17)
+        assert len(people) == expected and people.box_counts == [expected, 0]
+        assert people.poses.tensor.shape == (expected, 17, 3)
+        best, found = best_per_person(
+            people.iou, people.image_index, people.person_index, (2, people.people_per_image)
+        )
+        assert best.shape == (2, expected) and found.sum() == expected
 
 
 def test_a_batch_without_anybody_has_one_invalid_roi():

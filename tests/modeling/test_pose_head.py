@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import torch
 from detectron2.layers import ShapeSpec
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from hmor_d2.losses import marginal_loss
 from hmor_d2.modeling.pose_head import HeatmapPoseHead, soft_argmax_3d
@@ -102,3 +104,60 @@ def test_the_loss_on_marginals_is_added_where_asked_for():
     )
     torch.testing.assert_close(losses["loss_pose_marginals"], expected)
     assert set(small_head().losses(prediction, target, valid, valid)) == {"loss_pose"}
+
+
+def volume_logits(seed, scale=3.0):
+    """In channels_last memory, as a convolution there gives them, and in contiguous memory."""
+    generator = torch.Generator().manual_seed(seed)
+    heatmaps = scale * torch.randn(3, 5 * 6, 7, 8, generator=generator)
+    packed = heatmaps.contiguous(memory_format=torch.channels_last).unflatten(1, (5, 6))
+    return packed, heatmaps.unflatten(1, (5, 6))
+
+
+def test_both_kinds_of_memory_give_the_same_prediction():
+    # The last overflows unless the largest logit is subtracted; from 30 on exponentials underflow.
+    for scale in (0.0, 3.0, 30.0, 1e4):
+        packed, contiguous = volume_logits(2, scale)
+        found, expected = soft_argmax_3d(packed), soft_argmax_3d(contiguous)
+        torch.testing.assert_close(found.coordinates, expected.coordinates, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(found.scores, expected.scores, rtol=1e-5, atol=1e-6)
+        for a, b in zip(found.marginals, expected.marginals, strict=True):
+            assert a.shape == b.shape
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("scale", [3.0, 30.0])
+def test_both_kinds_of_memory_give_the_same_gradient(scale):
+    gradients = []
+    for logits in volume_logits(3, scale):
+        logits = logits.detach().requires_grad_()
+        coordinates, _, marginals = soft_argmax_3d(logits)
+        loss = (coordinates * torch.arange(3)).sum() + sum((m**2).sum() for m in marginals)
+        loss.backward()
+        gradients.append(logits.grad)
+    assert gradients[1].abs().max() > 1e-3
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+def test_people_in_groups_are_the_same_as_all_at_once():
+    """At test on a CPU the heatmaps are made for few people at a time."""
+    torch.manual_seed(0)
+    head = small_head(logit_scale=10.0)
+    nn.init.normal_(head.predictor.weight, std=0.2)
+    x = torch.randn(5, 16, 14, 14)
+    head(x)  # running statistics other than the untrained ones
+    head.eval()
+    sizes = []
+    head.predictor.register_forward_hook(lambda module, inputs, y: sizes.append(len(y)))
+    with torch.no_grad():
+        found, expected = (
+            head(x),
+            head._predict(head.deconv_norm(head.deconv(head.blocks(x))).relu()),
+        )
+    assert sizes == [2, 2, 1, 5]
+    assert expected.coordinates.std() > 0.01
+    for a, b in zip((*found[:2], *found[2]), (*expected[:2], *expected[2]), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    head.train()
+    head(x)
+    assert sizes[4:] == [5]
