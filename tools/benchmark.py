@@ -6,11 +6,20 @@ python tools/benchmark.py hmor --help
 import argparse
 from collections.abc import Sequence
 
-from benchmarks import data, hmor, inference, synthetic
+from benchmarks import data, evaluation, hmor, inference, machine, scaling, synthetic, training
 
 # Each module has a docstring, whose first line is its help, ``add_arguments(parser)`` and
 # ``run(args)``.
-BENCHMARKS = {"data": data, "hmor": hmor, "inference": inference, "synthetic": synthetic}
+BENCHMARKS = {
+    "data": data,
+    "evaluation": evaluation,
+    "hmor": hmor,
+    "inference": inference,
+    "machine": machine,
+    "scaling": scaling,
+    "synthetic": synthetic,
+    "training": training,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rounds", type=int, default=10, help="of the mappers, over 8 images")
     parser.add_argument("--folder", help="for the generated files, deleted at the end")
-    parser.add_argument("--output", help="JSON file for the figures")
+    parser.add_argument("--json", "--output", dest="json", help="file for the figures")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -63,9 +63,9 @@ def run(args: argparse.Namespace) -> None:
         result["index"] = measure_index(args.images, args.people, args.folder)
     if "mapper" in args.parts:
         result["mapper"] = measure_mappers(args.rounds, args.folder)
-    if args.output:
-        Path(args.output).write_text(json.dumps(result, indent=1) + "\n")
-        print(f"\nWrote {args.output}")
+    if args.json:
+        Path(args.json).write_text(json.dumps(result, indent=1) + "\n")
+        print(f"\nWrote {args.json}")
 
 
 def measure_index(num_images: int, num_people: int, folder: str | None) -> list[dict]:

@@ -7,11 +7,13 @@ backward, alternately, and give the same losses.
 
 import argparse
 import itertools
+import json
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -37,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also time the full model's training step, at 1333x800 on one image",
     )
     parser.add_argument("--growth", action="store_true", help="also vary people and views")
+    parser.add_argument("--json", help="file for the figures")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -75,16 +78,29 @@ def run(args: argparse.Namespace) -> None:
             f"{name:<22}{statistics.median(values) * 1e3:>9.1f} ms{min(values) * 1e3:>9.1f} ms"
             f"   {remark}"
         )
-    print(f"\npeak extra memory of hmor_losses_batched: {peak_memory(vectorised, scene[0]):.1f} MB")
+    memory = peak_memory(vectorised, scene[0])
+    print(f"\npeak extra memory of hmor_losses_batched: {memory:.1f} MB")
+    figures = {
+        "device": where,
+        "torch": torch.__version__,
+        "options": {name: value for name, value in vars(args).items() if name != "benchmark"},
+        "seconds": {name: statistics.median(values) for name, values, _ in rows},
+        "ratio": ratio,
+        "peak_memory_mb": memory,
+    }
     if args.training_step:
         step = training_step_seconds(args.people, args.device) * args.images
         share = statistics.median(times) / step
+        figures |= {"training_step_seconds": step, "share_of_training_step": share}
         print(
             f"training step of the R50-FPN model at 1333x800: {step:.1f} s (1 image measured, x "
             f"{args.images}); hmor_losses_batched is {100 * share:.3f}% of it"
         )
     if args.growth:
-        print_growth(args, skeleton)
+        figures["growth"] = print_growth(args, skeleton)
+    if args.json:
+        Path(args.json).write_text(json.dumps(figures, indent=1) + "\n")
+        print(f"\nWrote {args.json}")
 
 
 def make_batch(
@@ -184,8 +200,9 @@ def peak_memory(step: Step, pred: Tensor) -> float:
     return max(itertools.accumulate(changes, initial=0)) / 1e6
 
 
-def print_growth(args: argparse.Namespace, skeleton: Skeleton) -> None:
-    """A table of time and memory over numbers of people and views."""
+def print_growth(args: argparse.Namespace, skeleton: Skeleton) -> list[dict]:
+    """Print a table of time and memory over numbers of people and views; returns its rows."""
+    rows = []
     print(f"\n{'people':>6}{'views':>7}{'joint pairs':>13}{'time':>11}{'memory':>11}")
     varied = [(n, args.views) for n in (1, 2, 4, 8, 16)]
     varied += [(args.people, v) for v in (1, 3, 5, 17)]
@@ -195,7 +212,16 @@ def print_growth(args: argparse.Namespace, skeleton: Skeleton) -> None:
         step(scene[0])
         milliseconds = statistics.median(step(scene[0]) for _ in range(5)) * 1e3
         joints = people * skeleton.num_joints
+        row = {
+            "people": people,
+            "views": views,
+            "joint_pairs": args.images * joints * (joints - 1) // 2,
+            "milliseconds": milliseconds,
+            "peak_memory_mb": peak_memory(step, scene[0]),
+        }
+        rows.append(row)
         print(
-            f"{people:>6}{views:>7}{args.images * joints * (joints - 1) // 2:>13}"
-            f"{milliseconds:>8.1f} ms{peak_memory(step, scene[0]):>8.1f} MB"
+            f"{people:>6}{views:>7}{row['joint_pairs']:>13}{milliseconds:>8.1f} ms"
+            f"{row['peak_memory_mb']:>8.1f} MB"
         )
+    return rows

@@ -30,6 +30,7 @@ from torch import nn
 
 from benchmarks.fixed_people import FixedPeople, random_boxes
 from benchmarks.rivals import build_crop_route, build_keypoint_rcnn
+from benchmarks.step_profile import print_costs, profile_step
 from hmor_d2 import add_hmor_config
 from hmor_d2.modeling import has_bfloat16_units, optimize_for_inference
 from hmor_d2.structures import PinholeCameras
@@ -73,7 +74,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not let optimize_for_inference change rivals",
     )
-    parser.add_argument("--output", help="JSON file for the figures")
+    parser.add_argument(
+        "--profile", action="store_true", help="our largest costs, with the most people"
+    )
+    parser.add_argument("--json", "--output", dest="json", help="file for the figures")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -103,7 +107,11 @@ def run(args: argparse.Namespace) -> None:
     for num_people in args.people:
         rows.append(measure(models, (height, width), num_people, args.repeats, clock))
         print_row(rows[-1])
-    if args.output:
+    costs = None
+    if args.profile:
+        costs = profile_ours(models[OURS], (height, width), max(args.people))
+        print_costs(costs)
+    if args.json:
         figures = {
             "size": [width, height],
             "config_file": args.config_file,
@@ -114,9 +122,10 @@ def run(args: argparse.Namespace) -> None:
             "stock_rivals": args.stock_rivals,
             "repeats": args.repeats,
             "rows": rows,
+            "profile": costs,
         }
-        Path(args.output).write_text(json.dumps(figures, indent=1) + "\n")
-        print(f"\nWrote {args.output}")
+        Path(args.json).write_text(json.dumps(figures, indent=1) + "\n")
+        print(f"\nWrote {args.json}")
 
 
 def build_models(cfg: CfgNode, optimize_rivals: bool) -> dict[str, nn.Module]:
@@ -174,11 +183,7 @@ def measure(
     Returns:
         people, and by name seconds and times_ours: dicts of median and quartiles [25 %, 75 %].
     """
-    height, width = size
-    generator = torch.Generator().manual_seed(0)
-    image = torch.randint(0, 256, (3, height, width), generator=generator).to(torch.uint8)
-    camera = PinholeCameras.from_fov([size], 55.0).tensor[0]
-    picture = {"image": image, "height": height, "width": width, "intrinsics": camera}
+    picture = make_picture(size)
     names = list(models)
     seconds = {name: [] for name in names}
     for turn in range(repeats + 1):
@@ -200,6 +205,22 @@ def measure(
     }
 
 
+def make_picture(size: tuple[int, int]) -> dict:
+    """A random (height, width) image and its camera, as the models take them."""
+    height, width = size
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (3, height, width), generator=generator).to(torch.uint8)
+    camera = PinholeCameras.from_fov([size], 55.0).tensor[0]
+    return {"image": image, "height": height, "width": width, "intrinsics": camera}
+
+
+def profile_ours(model: nn.Module, size: tuple[int, int], num_people: int) -> dict:
+    """Costs of one picture, see ``profile_step``."""
+    picture, people = make_picture(size), random_boxes(num_people, size).to(model.device)
+    with torch.inference_mode(), FixedPeople(model, people):
+        return profile_step(lambda: model([dict(picture)]), model)
+
+
 def summary(values: list[float]) -> dict:
     """Median and quartiles of one number or more."""
     low, middle, high = (
@@ -213,11 +234,12 @@ def print_row(row: dict) -> None:
     for i, (name, seconds) in enumerate(row["seconds"].items()):
         ratio = row["times_ours"][name]
         people = row["people"] if i == 0 else ""
-        times = "" if name == OURS else _with_quartiles(ratio, 2)
-        line = f"{people:>6}    {name:<16}{_with_quartiles(seconds, 3):<26}{times}"
+        times = "" if name == OURS else with_quartiles(ratio, 2)
+        line = f"{people:>6}    {name:<16}{with_quartiles(seconds, 3):<26}{times}"
         print(line.rstrip(), flush=True)
 
 
-def _with_quartiles(values: dict, digits: int) -> str:
+def with_quartiles(values: dict, digits: int) -> str:
+    """What ``summary`` gives, as text."""
     low, high = values["quartiles"]
     return f"{values['median']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"

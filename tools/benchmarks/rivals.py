@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import torch
 from detectron2 import model_zoo
+from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
@@ -44,11 +45,15 @@ def build_crop_route(num_joints: int, device: str, optimize: bool) -> "CropRoute
 
 
 def _stock_model(name: str, device: str, optimize: bool) -> nn.Module:
-    cfg = model_zoo.get_config(name)
+    cfg = _stock_config(name)
     cfg.MODEL.DEVICE = device
     cfg.MODEL.ROI_HEADS.NUM_CLASSES = 1  # people alone, as the others
     model = build_model(cfg).eval()
     return optimize_for_inference(model) if optimize else model
+
+
+def _stock_config(name: str) -> CfgNode:
+    return model_zoo.get_config(name)
 
 
 class ResNetTrunk(nn.Sequential):

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=480)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="beside 1")
-    parser.add_argument("--output", help="JSON file for the figures")
+    parser.add_argument("--json", "--output", dest="json", help="file for the figures")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -35,10 +35,10 @@ def run(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         speed = [measure_speed(args, workers, folder) for workers in sorted({1, args.workers})]
         growth = measure_growth(args, folder)
-    if args.output:
+    if args.json:
         figures = {"cores": os.cpu_count(), "speed": speed, "growth": growth}
-        Path(args.output).write_text(json.dumps(figures, indent=1) + "\n")
-        print(f"\nWrote {args.output}")
+        Path(args.json).write_text(json.dumps(figures, indent=1) + "\n")
+        print(f"\nWrote {args.json}")
 
 
 def measure_speed(args: argparse.Namespace, workers: int, folder: str) -> dict[str, float]:

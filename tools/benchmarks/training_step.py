@@ -5,11 +5,10 @@ import time
 import torch
 from detectron2.config import get_cfg
 from detectron2.modeling import build_model
-from detectron2.structures import Boxes, Instances, Keypoints
 from detectron2.utils.events import EventStorage
 
+from benchmarks.training_scenes import make_training_input
 from hmor_d2 import add_hmor_config
-from hmor_d2.structures import PinholeCameras, Poses3D
 
 CONFIG = "configs/muco_coco/hmor_rcnn_R_50_FPN.yaml"
 
@@ -29,7 +28,7 @@ def training_step_seconds(
     cfg.merge_from_file(CONFIG)
     cfg.MODEL.DEVICE = device
     model = build_model(cfg)
-    batch = [_make_input(size, num_people, len(model.skeleton.joint_names))]
+    batch = [make_training_input(size, num_people, model.skeleton.num_joints)]
     seconds = 0.0
     for _ in range(2):
         start = time.perf_counter()
@@ -39,21 +38,3 @@ def training_step_seconds(
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start
     return seconds
-
-
-def _make_input(size: tuple[int, int], num_people: int, num_joints: int) -> dict:
-    generator = torch.Generator().manual_seed(0)
-    camera = PinholeCameras.from_fov([size], 55.0)
-    low, span = torch.tensor([-1500.0, -500.0, 3000.0]), torch.tensor([3000.0, 1000.0, 4000.0])
-    roots = low + span * torch.rand(num_people, 1, 3, generator=generator)
-    poses = roots + 300 * torch.randn(num_people, num_joints, 3, generator=generator)
-    pixels = camera[torch.zeros(num_people, dtype=torch.long)].project(poses)
-    instances = Instances(size)
-    instances.gt_boxes = Boxes(torch.cat((pixels.amin(dim=1), pixels.amax(dim=1)), dim=1))
-    instances.gt_boxes.clip(size)
-    instances.gt_classes = torch.zeros(num_people, dtype=torch.long)
-    visible = torch.full((num_people, num_joints, 1), 2.0)
-    instances.gt_keypoints = Keypoints(torch.cat((pixels, visible), dim=2))
-    instances.gt_poses = Poses3D(poses)
-    image = torch.randint(0, 255, (3, *size), generator=generator).to(torch.uint8)
-    return {"image": image, "instances": instances, "intrinsics": camera.tensor[0]}
