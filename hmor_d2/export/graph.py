@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.onnx.operators import shape_as_tensor
 
 from ..modeling.channels_last_roi_align import ChannelsLastROIAlign
-from ..modeling.inference import _fold
+from ..modeling.inference import fold_norm
 from ..modeling.meta_arch import HMORRCNN
 from ..modeling.pose_head import HeatmapPoseHead
 from ..modeling.roi_heads import HMORROIHeads
 from ..modeling.winograd import WinogradConv2d
-from ..structures import PinholeCameras, equivalent_depth_scale
+from ..structures import PinholeCameras
 
 __all__ = ["INPUTS", "OUTPUTS", "PoseGraph", "example_inputs", "prepare_for_export"]
 
@@ -48,9 +48,9 @@ def prepare_for_export(model: nn.Module) -> "PoseGraph":
     model = copy.deepcopy(model).cpu().requires_grad_(False)
     for parent in list(model.modules()):
         if isinstance(parent, Conv2d):
-            parent.norm = _fold(parent, parent.norm)
+            parent.norm = fold_norm(parent, parent.norm)
         elif isinstance(parent, HeatmapPoseHead):
-            parent.deconv_norm = _fold(parent.deconv, parent.deconv_norm) or nn.Identity()
+            parent.deconv_norm = fold_norm(parent.deconv, parent.deconv_norm) or nn.Identity()
         for name, child in parent.named_children():
             if isinstance(child, ChannelsLastROIAlign):
                 setattr(parent, name, _plain_roi_align(child))
@@ -111,27 +111,14 @@ class PoseGraph(nn.Module):
         boxes = people.pred_boxes.tensor
         count = shape_as_tensor(boxes)[0]
         heads_boxes = torch.cat((boxes, self.stand_in))[: count.clamp(min=1)]
-        # One camera is broadcast over all people.
-        cameras = PinholeCameras(intrinsics.unsqueeze(0))
-        poses = self._poses(features, depth_map, Boxes(heads_boxes), cameras)
+        poses = model.roi_heads.predict_poses(
+            features,
+            [Boxes(heads_boxes)],
+            torch.zeros_like(heads_boxes[:, 0], dtype=torch.long),
+            PinholeCameras(intrinsics.unsqueeze(0)),
+            depth_map,
+        )
         return boxes, people.scores, *(values[:count] for values in poses)
-
-    def _poses(self, features, depth_map, boxes, cameras) -> tuple[Tensor, Tensor, Tensor]:
-        """As ``HMORROIHeads.forward_with_given_boxes`` for one image."""
-        heads = self.model.roi_heads
-        x = heads._pool(features, [boxes])
-        coordinates, scores, _ = heads.pose_head(x)
-        boxes = boxes.tensor
-        pixels, relative_depth = heads._decode(coordinates, boxes)
-        roots = pixels[:, heads.skeleton.root_index]
-        first_image = torch.zeros_like(scores[:, 0], dtype=torch.long)
-        scale = equivalent_depth_scale(boxes, heads.roi_area)
-        initial = scale * depth_map.sample(first_image, roots)
-        refined = initial if heads.depth_head is None else initial + heads.depth_head(x, initial)
-        root_depth = (refined / scale * cameras.mean_focal).clamp(min=1.0)
-        depth = (relative_depth + root_depth[:, None]).clamp(min=1.0)
-        poses = cameras.unproject(pixels, depth)
-        return torch.cat((pixels, scores.unsqueeze(-1)), dim=-1), poses, root_depth
 
     @property
     def score_threshold(self) -> Tensor:

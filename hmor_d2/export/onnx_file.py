@@ -3,14 +3,11 @@
 import inspect
 import io
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.onnx import symbolic_helper
 
 from ..atomic_file import write_atomically
 from .graph import INPUTS, OUTPUTS, PoseGraph, example_inputs, prepare_for_export
@@ -60,7 +57,6 @@ def export_onnx(
         torch.no_grad(),
         warnings.catch_warnings(),
         graph.finding_anybody(),
-        _unflatten_of_any_length(),
     ):
         # Tracing warns wherever a tensor becomes a Python number; tests run other sizes.
         warnings.simplefilter("ignore")
@@ -81,29 +77,6 @@ def export_onnx(
     onnx.helper.set_model_props(file, {METADATA_KEY: to_json(metadata)})
     onnx.checker.check_model(file)
     write_atomically(str(path), lambda opened: opened.write(file.SerializeToString()))
-
-
-@contextmanager
-def _unflatten_of_any_length() -> Iterator[None]:
-    """Let the exporter keep what it knows of shapes past ``Tensor.unflatten``.
-
-    Its own translation hides the shape, so that it takes the number of people in the traced
-    image for a constant wherever the shape is asked for afterwards.
-    """
-
-    def unflatten(g, tensor, dim, sizes):
-        traced = g.original_node.output().type().sizes()
-        parts = len(symbolic_helper._parse_arg(sizes, "is"))
-        dim = symbolic_helper._parse_arg(dim, "i") % (len(traced) - parts + 1)
-        # 0 stands for the size that there is.  Heatmaps are all of one size, that of the trace.
-        shape = [0] * dim + traced[dim:]
-        return g.op("Reshape", tensor, g.op("Constant", value_t=torch.tensor(shape)))
-
-    torch.onnx.register_custom_op_symbolic("aten::unflatten", unflatten, OPSET)
-    try:
-        yield
-    finally:
-        torch.onnx.unregister_custom_op_symbolic("aten::unflatten", OPSET)
 
 
 def _set_threshold(file, graph: PoseGraph) -> None:

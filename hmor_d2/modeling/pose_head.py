@@ -84,7 +84,7 @@ def _marginals(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
     n, joints, bins, height, width = logits.shape
     places = logits.permute(0, 3, 4, 1, 2)
     if not places.is_contiguous():
-        volume = logits.flatten(2).softmax(dim=2).view(logits.shape)
+        volume = logits.flatten(2).softmax(dim=2).unflatten(2, logits.shape[2:])
         image = volume.sum(dim=2)
         return image.sum(dim=2), image.sum(dim=3), volume.sum(dim=(3, 4))
     # In channels_last memory softmax would copy the volume twice.  Here it is read in order, all

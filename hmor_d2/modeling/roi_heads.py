@@ -5,7 +5,7 @@ from detectron2.config import configurable
 from detectron2.layers import ShapeSpec
 from detectron2.modeling.poolers import ROIPooler
 from detectron2.modeling.roi_heads import ROI_HEADS_REGISTRY, StandardROIHeads
-from detectron2.structures import ImageList, Instances
+from detectron2.structures import Boxes, ImageList, Instances
 from torch import nn
 
 from ..losses import total_over_processes
@@ -172,10 +172,36 @@ class HMORROIHeads(StandardROIHeads):
         """
         assert not self.training
         counts = [len(x) for x in instances]
-        boxes = torch.cat([x.pred_boxes.tensor for x in instances])
-        image_index = image_index_of(counts, boxes.device)
-        x = self._pool(features, [x.pred_boxes for x in instances])
+        boxes = [x.pred_boxes for x in instances]
+        image_index = image_index_of(counts, boxes[0].device)
+        fields = self.predict_poses(features, boxes, image_index, cameras, depth_map)
+        names = ("pred_keypoints", "pred_keypoints_cam", "pred_root_depth")
+        for name, values in zip(names, fields, strict=True):
+            for instances_per_image, value in zip(instances, values.split(counts), strict=True):
+                instances_per_image.set(name, value)
+        return instances
+
+    def predict_poses(
+        self,
+        features: dict[str, torch.Tensor],
+        boxes: list[Boxes],
+        image_index: torch.Tensor,
+        cameras: PinholeCameras,
+        depth_map: DepthMap,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """:meth:`forward_with_given_boxes` on tensors alone.
+
+        Args:
+            features, cameras, depth_map: see :meth:`forward_with_given_boxes`.
+            boxes: N in all, of each of the B images.
+            image_index: (N,) which image each is of.
+
+        Returns:
+            keypoints (N, J, 3: x, y, score), poses (N, J, 3 mm) and root depths (N,) mm.
+        """
+        x = self._pool(features, boxes)
         coordinates, scores, _ = self.pose_head(x)
+        boxes = torch.cat([b.tensor for b in boxes])
         pixels, relative_depth = self._decode(coordinates, boxes)
         roots = pixels[:, self.skeleton.root_index]
         scale = equivalent_depth_scale(boxes, self.roi_area)
@@ -184,15 +210,7 @@ class HMORROIHeads(StandardROIHeads):
         root_depth = root_depth.clamp(min=1.0)
         depth = (relative_depth + root_depth[:, None]).clamp(min=1.0)
         poses = cameras[image_index].unproject(pixels, depth)
-        fields = {
-            "pred_keypoints": torch.cat((pixels, scores.unsqueeze(-1)), dim=-1),
-            "pred_keypoints_cam": poses,
-            "pred_root_depth": root_depth,
-        }
-        for name, values in fields.items():
-            for instances_per_image, value in zip(instances, values.split(counts), strict=True):
-                instances_per_image.set(name, value)
-        return instances
+        return torch.cat((pixels, scores.unsqueeze(-1)), dim=-1), poses, root_depth
 
     def _pool(self, features, boxes):
         # In float32 under autocast too: RoIAlign rounds the boxes to the type of the features.

@@ -88,8 +88,8 @@ class PinholeCameras:
         return torch.cat(((pixels - center) / focal * depth, depth), dim=-1)
 
     def _expanded(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        shape = (len(self),) + (1,) * (like.dim() - 2) + (2,)
-        return self.focal.reshape(shape), self.principal_point.reshape(shape)
+        index = (slice(None), *(None,) * (like.dim() - 2))
+        return self.focal[index], self.principal_point[index]
 
     def transformed(
         self, apply_coords: Callable[[np.ndarray], np.ndarray]
