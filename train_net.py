@@ -24,6 +24,7 @@ from detectron2.utils.logger import setup_logger
 
 from hmor_d2 import add_hmor_config
 from hmor_d2.checkpoint import HMORCheckpointer
+from hmor_d2.config_file import merge_config_file
 from hmor_d2.data import HMORDatasetMapper, build_hmor_train_loader, register_custom_datasets
 from hmor_d2.engine import EMAHook, ExactResumeHook, NonFiniteGuard
 from hmor_d2.evaluation import build_evaluator
@@ -129,7 +130,7 @@ def setup(args) -> CfgNode:
     """Read the config, register its own datasets, and set logging and seeds up."""
     cfg = get_cfg()
     add_hmor_config(cfg)
-    cfg.merge_from_file(args.config_file)
+    merge_config_file(cfg, args.config_file)
     cfg.merge_from_list(args.opts)
     cfg.freeze()
     register_custom_datasets(cfg.DATASETS.CUSTOM)

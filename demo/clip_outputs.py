@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from sources import is_utf8
 
 logger = logging.getLogger("hmor_d2.demo")
 
@@ -77,7 +78,7 @@ class VideoFile:
             duration = self._waiting[-1][1] - self._waiting[0][1]
             self._fps = (len(self._waiting) - 1) / duration if duration > 0 else _USUAL_FPS
         height, width = self._waiting[0][0].shape[:2]
-        for codec, suffix in _CODECS:
+        for codec, suffix in _CODECS if is_utf8(self._stem) else ():
             path = self._stem.with_name(self._stem.name + suffix)
             writer = cv2.VideoWriter(
                 str(path), cv2.VideoWriter_fourcc(*codec), self._fps, (width, height)

@@ -30,6 +30,7 @@ from tracker import Tracker
 
 from hmor_d2 import add_hmor_config, model_zoo
 from hmor_d2.checkpoint import CheckpointError
+from hmor_d2.config_file import ConfigError, merge_config_file
 
 logger = logging.getLogger("hmor_d2.demo")
 
@@ -45,7 +46,7 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
             raise FileNotFoundError(f"{args.config_file}: there is no such config file")
         cfg = get_cfg()
         add_hmor_config(cfg)
-        cfg.merge_from_file(args.config_file)
+        merge_config_file(cfg, args.config_file)
     cfg.merge_from_list(args.opts)
     threshold = min(cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST, args.score_threshold)
     cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = threshold
@@ -171,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
             failed, interrupted = run_files(args)
         else:
             failed = run_webcam(args)
-    except (OSError, CheckpointError) as error:  # no model, or nowhere to write
+    except (OSError, CheckpointError, ConfigError) as error:  # no model, or nowhere to write
         logger.error(error)
         return 1
     for failure in failed:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from hmor_d2.data.image_file import open_picture
 
 logger = logging.getLogger("hmor_d2.demo")
 
@@ -49,7 +49,7 @@ def exif_intrinsics(path: str | Path, height: int, width: int) -> list[float] | 
             applied, as ``cv2.imread`` does.
     """
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             exif = image.getexif()
             orientation, tags = exif.get(_ORIENTATION), dict(exif.get_ifd(_EXIF_IFD))
     # Pillow raises whatever parsing arbitrary bytes runs into: struct.error, SyntaxError, ...

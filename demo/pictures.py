@@ -80,8 +80,8 @@ def _write(
     skeleton: Skeleton,
     panels: bool,
 ) -> None:
-    if not cv2.imwrite(f"{stem}_overlay.png", people.drawn_on(image, skeleton)):
-        raise OSError(f"cannot write {stem}_overlay.png")
+    _, overlay = cv2.imencode(".png", people.drawn_on(image, skeleton))
+    Path(f"{stem}_overlay.png").write_bytes(overlay.tobytes())
     if panels:
         from hmor_d2.visualization import draw_panel  # needs matplotlib
 

@@ -4,6 +4,7 @@ import glob
 import itertools
 import logging
 import math
+import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+
+from hmor_d2.data import image_file
 
 logger = logging.getLogger("hmor_d2.demo")
 
@@ -23,6 +26,7 @@ __all__ = [
     "WebcamClip",
     "batches",
     "find_inputs",
+    "is_utf8",
     "output_names",
     "read_picture",
 ]
@@ -77,10 +81,11 @@ def output_names(paths: Iterable[Path]) -> list[str]:
     names: list[str] = []
     taken = {"index"}
     for path in paths:
-        name, number = path.stem, 1
+        stem = os.fsencode(path.stem).decode("utf-8", "replace")  # others end OpenCV
+        name, number = stem, 1
         while name.lower() in taken:  # some file systems do not tell upper from lower case
             number += 1
-            name = f"{path.stem}_{number}"
+            name = f"{stem}_{number}"
         taken.add(name.lower())
         names.append(name)
     return names
@@ -90,10 +95,11 @@ def read_picture(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 BGR, upright by EXIF's orientation.  Raises SourceError."""
     if not path.exists():
         raise SourceError(f"{path}: does not exist")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-    if image is None:
-        raise SourceError(f"{path}: cannot be read as a picture")
-    return image
+    try:
+        # Not OpenCV, which decodes a billion pixels, and ends the process for names not in UTF-8.
+        return image_file.read_picture(path, "BGR")
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path}: cannot be read as a picture: {error}") from error
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -173,9 +179,21 @@ class VideoClip(Clip):
         """Raises SourceError if the file does not exist or cannot be opened."""
         if not path.exists():
             raise SourceError(f"{path}: does not exist")
+        if not path.is_file() or _is_text(path):
+            found = "a text, perhaps a list of other files" if path.is_file() else "no file"
+            raise SourceError(f"{path}: cannot be opened as a video: found {found}")
+        if not is_utf8(path):
+            found = "a name that is no UTF-8, as OpenCV needs it; rename the file"
+            raise SourceError(f"{path}: cannot be opened as a video: found {found}")
         capture = cv2.VideoCapture(str(path))
         if not capture.isOpened():
             raise SourceError(f"{path}: cannot be opened as a video")
+        sides = [capture.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
+        if math.prod(sides) > image_file.MAX_PIXELS:
+            capture.release()
+            most = f"at most {image_file.MAX_PIXELS} are read"
+            found = f"frames of {sides[0]:g} x {sides[1]:g} pixels, {most}"
+            raise SourceError(f"{path}: cannot be opened as a video: {found}")
         super().__init__(str(path), capture, stride, max_frames)
         rate, count = (capture.get(p) for p in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
         if not (math.isfinite(rate) and 0 < rate <= 1000):
@@ -202,6 +220,22 @@ class VideoClip(Clip):
         if self._announced is not None and index < _COMPLETE * self._announced:
             message = "%s: %d of %d frames can be read"
             logger.warning(message, self.name, index, self._announced)
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether OpenCV can be given the name: others end the process."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file begins as a playlist does; FFmpeg would open the files it names."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    return len(start) > 0 and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start)
 
 
 class WebcamClip(Clip):

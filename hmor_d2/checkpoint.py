@@ -46,6 +46,7 @@ class HMORCheckpointer(DetectionCheckpointer, _WeightsOnlyCheckpointer):
 
     _goes_on = False
     _needs_state = False
+    _loading = ""
 
     def save(self, name: str, **kwargs: Any) -> None:
         """As DetectionCheckpointer's; the file is there when it is complete, or not at all.
@@ -121,6 +122,14 @@ class HMORCheckpointer(DetectionCheckpointer, _WeightsOnlyCheckpointer):
             f"{'; '.join(problems)}.  Without --resume the training begins anew."
         )
 
+    def get_checkpoint_file(self) -> str:
+        """As DetectionCheckpointer's; "" where ``last_checkpoint`` is missing or no text."""
+        try:
+            name = super().get_checkpoint_file()
+        except UnicodeDecodeError:
+            return ""
+        return "" if "\0" in name else name
+
     def _newest_first(self) -> list[str]:
         """The last checkpoint, and then the others of the folder by their time."""
         last = self.get_checkpoint_file()  # "" without the file, the folder where that is empty
@@ -133,16 +142,25 @@ class HMORCheckpointer(DetectionCheckpointer, _WeightsOnlyCheckpointer):
         """As DetectionCheckpointer's; after an error, the next file can be loaded as well."""
         loaded = self.checkpointables if checkpointables is None else checkpointables
         self._goes_on = len(loaded) > 0
+        self._loading = path
         try:
             return super().load(path, checkpointables)
+        except (OSError, CheckpointError):
+            raise
+        except Exception as error:  # what is in the file is of other types than it should be
+            if isinstance(error, AssertionError) and "not found" in str(error):
+                raise  # Detectron2's, where there is no such file
+            reason = f"{type(error).__name__}: {error}"
+            raise CheckpointError(f"{path}: cannot be loaded: {reason:.1000}") from error
         finally:
             self._parsed_url_during_load = None  # Detectron2 leaves it behind where it fails
 
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
         missing = self.checkpointables.keys() - checkpoint.keys()
         if self._needs_state and missing:
-            path = self._parsed_url_during_load.path
-            raise CheckpointError(f"{path}: found weights, but not the state of {sorted(missing)}")
+            raise CheckpointError(
+                f"{self._loading}: found weights, but not the state of {sorted(missing)}"
+            )
         averaged = None if self._goes_on else averaged_weights(checkpoint)
         if averaged is not None:
             self.logger.info("Taking the checkpoint's averaged weights (MODEL.EMA_DECAY)")

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from .atomic_file import TEMPORARY_SUFFIX, write_atomically
+from .data.bounded_unpickler import scan_pickle
+from .stored_zip import require_unpacked
 
 __all__ = ["CheckpointError", "find_problem", "read_checkpoint", "write_checkpoint"]
 
@@ -51,9 +53,21 @@ def read_checkpoint(path: str | os.PathLike) -> Any:
     """
     with open(path, "rb") as file:  # an OSError of this is about the file, and names it
         try:
+            if file.read(2) == b"PK":
+                _check_archive(path)
+            file.seek(0)
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # a broken file may raise anything, OSError too
             raise CheckpointError(f"{path}: cannot be read as weights alone: {error}") from error
+
+
+def _check_archive(path: str | os.PathLike) -> None:
+    """Raise, whatever it is, for a zip file that unpacks to more, or whose keys end the process."""
+    require_unpacked(path)
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith("/data.pkl"):
+                scan_pickle(archive.read(name))
 
 
 def find_problem(path: str) -> str | None:
@@ -66,9 +80,10 @@ def find_problem(path: str) -> str | None:
         return f"{path} (named by last_checkpoint): no such file"
     if os.path.getsize(path) == 0:
         return f"{path}: the file is empty"
-    if not zipfile.is_zipfile(path):
-        return None
     try:
+        if not zipfile.is_zipfile(path):
+            return None
+        require_unpacked(path)
         with zipfile.ZipFile(path) as file:
             broken = file.testzip()
     except Exception as error:  # a broken zip file fails in a dozen ways

@@ -1,6 +1,7 @@
 """The optimiser: Detectron2's parameter groups, SGD or AdamW, gradients clipped as a whole."""
 
 import itertools
+from typing import Any
 
 import torch
 from detectron2.config import CfgNode
@@ -32,8 +33,9 @@ def build_hmor_optimizer(cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Op
         weight_decay_norm=solver.WEIGHT_DECAY_NORM,
         bias_lr_factor=solver.BIAS_LR_FACTOR,
         weight_decay_bias=solver.WEIGHT_DECAY_BIAS,
-        lr_factor_func=lambda name: solver.BACKBONE_MULTIPLIER if ".bottom_up." in name else 1.0,
     )
+    if solver.BACKBONE_MULTIPLIER != 1.0:
+        parameters = _scaled_backbone(parameters, model, solver.BACKBONE_MULTIPLIER)
     options = {"lr": solver.BASE_LR, "weight_decay": solver.WEIGHT_DECAY}
     if solver.OPTIMIZER == "SGD":
         options.update(momentum=solver.MOMENTUM, nesterov=solver.NESTEROV)
@@ -43,6 +45,25 @@ def build_hmor_optimizer(cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Op
     if solver.CLIP_GRADIENTS.ENABLED:
         kind = _clipped(kind, solver.CLIP_GRADIENTS.CLIP_VALUE, solver.CLIP_GRADIENTS.NORM_TYPE)
     return kind(parameters, **options)
+
+
+def _scaled_backbone(
+    groups: list[dict[str, Any]], model: torch.nn.Module, multiplier: float
+) -> list[dict[str, Any]]:
+    """Groups of parameters, those of ``bottom_up`` with their own learning rate.
+
+    Detectron2 v0.6 has no ``lr_factor_func``; the groups and their order are those that it gives
+    in later versions, so that saved states of the optimiser fit.
+    """
+    backbone = {p for name, p in model.named_parameters() if ".bottom_up." in name}
+    places = {p: i for i, p in enumerate(model.parameters())}
+    split = []
+    for group in groups:
+        for factor, is_backbone in ((multiplier, True), (1.0, False)):
+            members = [p for p in group["params"] if (p in backbone) == is_backbone]
+            if members:
+                split.append({**group, "lr": group["lr"] * factor, "params": members})
+    return sorted(split, key=lambda group: places[group["params"][0]])
 
 
 def _clipped(

@@ -21,6 +21,7 @@ from tabulate import tabulate
 from torch import nn
 
 from hmor_d2 import add_hmor_config
+from hmor_d2.config_file import merge_config_file
 from hmor_d2.skeleton import get_skeleton
 from hmor_d2.structures import PinholeCameras
 
@@ -187,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--people: found {min(args.people)}, expected 1 or more")
     cfg = get_cfg()
     add_hmor_config(cfg)
-    cfg.merge_from_file(args.config_file)
+    merge_config_file(cfg, args.config_file)
     cfg.merge_from_list(args.opts)
     if args.table_5:
         print(f"{args.width}x{args.height}")

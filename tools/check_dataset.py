@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from hmor_d2 import add_hmor_config
 from hmor_d2.atomic_file import write_atomically
+from hmor_d2.config_file import merge_config_file
 from hmor_d2.data import DatasetError, register_custom_datasets
 from hmor_d2.data.checks import (
     PUBLISHED_COUNTS,
@@ -76,7 +77,7 @@ def check_dataset(args: argparse.Namespace) -> tuple[list[Check], dict]:
     cfg = get_cfg()
     add_hmor_config(cfg)
     if args.config_file:
-        cfg.merge_from_file(args.config_file)
+        merge_config_file(cfg, args.config_file)
     cfg.merge_from_list(args.opts)
     register_custom_datasets(cfg.DATASETS.CUSTOM)
     if args.name not in DatasetCatalog:

@@ -25,6 +25,7 @@ from torch import nn
 
 from hmor_d2 import add_hmor_config, model_zoo
 from hmor_d2.checkpoint import HMORCheckpointer
+from hmor_d2.config_file import merge_config_file
 from hmor_d2.export import (
     Agreement,
     describe_model,
@@ -52,7 +53,7 @@ def load_model(args: argparse.Namespace) -> tuple[CfgNode, nn.Module]:
             raise FileNotFoundError(f"{args.config_file}: there is no such config file")
         cfg = get_cfg()
         add_hmor_config(cfg)
-        cfg.merge_from_file(str(args.config_file))
+        merge_config_file(cfg, args.config_file)
     cfg.merge_from_list(args.opts)
     cfg.MODEL.DEVICE = "cpu"
     if not cfg.MODEL.WEIGHTS:

@@ -21,6 +21,7 @@ from torch import nn
 
 from hmor_d2 import add_hmor_config
 from hmor_d2.checkpoint import HMORCheckpointer
+from hmor_d2.config_file import merge_config_file
 from hmor_d2.data import HMORDatasetMapper, build_hmor_train_loader, register_custom_datasets
 
 __all__ = ["PARTS", "loss_gradients"]
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     cfg = get_cfg()
     add_hmor_config(cfg)
-    cfg.merge_from_file(args.config_file)
+    merge_config_file(cfg, args.config_file)
     cfg.merge_from_list(args.opts)
     register_custom_datasets(cfg.DATASETS.CUSTOM)
     seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)

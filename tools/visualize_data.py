@@ -20,6 +20,7 @@ from detectron2.utils.env import seed_all_rng
 from tqdm import tqdm
 
 from hmor_d2 import add_hmor_config
+from hmor_d2.config_file import merge_config_file
 from hmor_d2.data import DatasetError, HMORDatasetMapper, register_custom_datasets
 from hmor_d2.losses.views import sample_view_normals
 from hmor_d2.skeleton import Skeleton, get_skeleton
@@ -125,7 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     cfg = get_cfg()
     add_hmor_config(cfg)
-    cfg.merge_from_file(args.config_file)
+    merge_config_file(cfg, args.config_file)
     cfg.merge_from_list(args.opts)
     try:
         register_custom_datasets(cfg.DATASETS.CUSTOM)

@@ -21,6 +21,7 @@ from detectron2.structures import BoxMode
 from ..skeleton import Skeleton
 
 __all__ = [
+    "LARGEST",
     "DatasetError",
     "Where",
     "as_float64",
@@ -37,7 +38,16 @@ __all__ = [
     "stack_field",
 ]
 
+#: Numbers beyond it are no coordinates of anything; the square of this is still a float32.
+LARGEST = 1e15
+
 _VISIBILITY = frozenset((0, 1, 2))
+# Numbers in nested lists; a pickle may name one list in a million places.
+_MAX_NUMBERS = 1_000_000
+# Fields that an error lists, characters of a value that it shows.
+_MAX_LISTED, _MAX_SHOWN = 20, 500
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 4
 
 
 class DatasetError(ValueError):
@@ -59,8 +69,14 @@ class Where(NamedTuple):
 
 def field_error(where: Where | str, field: str, found: object, expected: str) -> DatasetError:
     """The error to raise for a field; ``found`` is a value, shortened, or a description."""
-    found = found if isinstance(found, str) else reprlib.repr(found)
-    return DatasetError(f"{where}: field '{field}': found {found}, expected {expected}")
+    return DatasetError(f"{where}: field '{field}': found {_shown(found)}, expected {expected}")
+
+
+def _shown(found: object) -> str:
+    try:
+        return found if isinstance(found, str) else _SHORT.repr(found)[:_MAX_SHOWN]
+    except Exception:  # an integer of 5000 digits, a list that holds itself a thousand times, ...
+        return f"a {type(found).__name__} that cannot be shown"
 
 
 def require_path(path: str, content: str) -> None:
@@ -117,21 +133,23 @@ def require(record: Mapping[str, Any], field: str, where: Where | str) -> Any:
     if not isinstance(record, Mapping):
         raise field_error(where, field, record, "an object with this field")
     if field not in record:
-        raise field_error(where, field, f"fields {sorted(map(str, record))}", "this field")
+        listed = sorted(str(key) if isinstance(key, str) else _shown(key) for key in record)
+        more = f" and {len(listed) - _MAX_LISTED} more" if len(listed) > _MAX_LISTED else ""
+        raise field_error(where, field, f"fields {listed[:_MAX_LISTED]}{more}", "this field")
     return record[field]
 
 
 def check_image_size(height: Any, width: Any, where: Where | str) -> None:
     """Raise DatasetError unless height and width are positive integers of pixels, below 2**31."""
     for field, value in (("height", height), ("width", width)):
-        if not isinstance(value, int) or not 0 < value < 1 << 31:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 31:
             raise field_error(where, field, value, "a positive integer below 2**31")
 
 
 def check_intrinsics(values: Sequence[float], where: Where | str) -> None:
     """Raise DatasetError unless ``values`` is (fx, fy, cx, cy), finite, focal lengths positive."""
     try:
-        good = len(values) == 4 and math.isfinite(sum(values)) and min(values[:2]) > 0
+        good = len(values) == 4 and _is_finite(values) and min(values[:2]) > 0
     except (TypeError, OverflowError):
         good = False
     if not good:
@@ -160,9 +178,10 @@ def check_person(annotation: Mapping[str, Any], skeleton: Skeleton, where: Where
     joints = skeleton.num_joints
     keypoints = annotation.get("keypoints")
     if keypoints is not None:
-        if len(keypoints) != 3 * joints:
+        count = len(keypoints) if hasattr(keypoints, "__len__") else 1
+        if count != 3 * joints:
             expected = f"{3 * joints} for '{skeleton.name}'"
-            raise field_error(where, "keypoints", f"{len(keypoints)} numbers", expected)
+            raise field_error(where, "keypoints", f"{count} numbers", expected)
         if isinstance(keypoints, np.ndarray):
             keypoints = keypoints.tolist()  # summing a few numbers is quicker so
         if not _is_finite(keypoints):
@@ -179,19 +198,21 @@ def check_person(annotation: Mapping[str, Any], skeleton: Skeleton, where: Where
             raise field_error(where, field, f"shape {values.shape}", expected)
         # A sum is finite only if every term is, and costs less than isfinite of each.
         numbers = values.dtype.kind in "fiu" and math.isfinite(values.sum())
+        numbers = numbers and (not values.size or np.abs(values).max() <= LARGEST)
         if field == "keypoints_cam" and not numbers:
             raise field_error(where, field, values, "finite numbers")
 
 
 def _is_finite(values: Sequence[float]) -> bool:
     try:
-        return math.isfinite(sum(values))
+        finite = math.isfinite(sum(values))
+        return finite and (not values or (max(values) <= LARGEST and min(values) >= -LARGEST))
     except (TypeError, OverflowError):  # an integer of JSON may be too large for a float
         return False
 
 
 def _is_box(box: Sequence[float], mode: BoxMode) -> bool:
-    if len(box) != 4 or not _is_finite(box):
+    if not hasattr(box, "__len__") or len(box) != 4 or not _is_finite(box):
         return False
     if mode == BoxMode.XYWH_ABS:
         return box[2] > 0 and box[3] > 0
@@ -213,11 +234,11 @@ def stack_field(
         where: gives the place of record i; called for a bad one alone.
 
     Returns:
-        (N, *shape) float64, finite.
+        (N, *shape) float64, finite, up to :data:`LARGEST`.
 
     Raises:
         DatasetError: names the first record that lacks the field, has another shape, or holds a
-            number that is not finite as a float64.
+            number that is not finite or larger.
     """
     if not records:
         return np.zeros((0, *shape))
@@ -225,8 +246,9 @@ def stack_field(
         stacked = _to_array([record[field] for record in records], shape)
     except (KeyError, TypeError, ValueError, OverflowError):
         stacked = None
-    if stacked is not None and stacked.shape[1:] == shape and np.isfinite(stacked).all():
+    if stacked is not None and stacked.shape[1:] == shape and _are_finite(stacked):
         return stacked
+    rows = []
     for i, record in enumerate(records):  # something is wrong: look for it one at a time
         value = require(record, field, where(i))
         try:
@@ -235,9 +257,10 @@ def stack_field(
             raise field_error(where(i), field, value, f"numbers of shape {shape}") from None
         if numbers.shape != shape:
             raise field_error(where(i), field, f"shape {numbers.shape}", f"shape {shape}")
-        if not np.isfinite(numbers).all():
-            raise field_error(where(i), field, value, "finite numbers")
-    raise AssertionError(f"field '{field}' stacks badly, yet every record is right")
+        if not _are_finite(numbers):
+            raise field_error(where(i), field, value, f"finite numbers up to {LARGEST:g}")
+        rows.append(numbers)
+    return np.stack(rows)
 
 
 def _to_array(values: list[Any], shape: tuple[int, ...]) -> np.ndarray:
@@ -248,13 +271,31 @@ def _to_array(values: list[Any], shape: tuple[int, ...]) -> np.ndarray:
         rows = list(flatten(rows))
         if set(map(type, rows)) != {list} or set(map(len, rows)) != {size}:
             return as_float64(values)
-    sum(flatten(rows), 0.0)  # a TypeError for texts, of which numpy would make numbers
+    # Of texts numpy would make numbers; on arrays that hold themselves it ends the process.
+    if not {int, float, bool}.issuperset(map(type, flatten(rows))):
+        return as_float64(values)
     numbers = np.fromiter(flatten(rows), np.float64, count=len(values) * math.prod(shape))
     return numbers.reshape(-1, *shape)
 
 
+def _are_finite(numbers: np.ndarray) -> bool:
+    return not numbers.size or bool(np.abs(numbers).max() <= LARGEST)  # not so for NaN
+
+
 def as_float64(values: Any) -> np.ndarray:
-    """``np.asarray``, but a TypeError for texts, of which numpy would make numbers."""
+    """``np.asarray``, but a TypeError for texts, of which numpy would make numbers.
+
+    A ValueError for a million numbers in lists: a pickle may have them in a few bytes.
+    """
+    lists, count = [values], 0
+    while lists:
+        inner = lists.pop()
+        if not isinstance(inner, list | tuple):
+            continue
+        count += len(inner)
+        if count > _MAX_NUMBERS:
+            raise ValueError(f"more than {_MAX_NUMBERS} numbers in lists")
+        lists += [part for part in inner if isinstance(part, list | tuple)]
     if np.asarray(values).dtype.kind in "US":
         raise TypeError("expected numbers, found text")
     return np.asarray(values, dtype=np.float64)

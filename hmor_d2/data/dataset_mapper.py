@@ -15,6 +15,7 @@ from ..skeleton import JointMapping, Skeleton, available_skeletons, get_skeleton
 from ..structures import PinholeCameras, Poses3D
 from .annotations import DatasetError, check_intrinsics, check_person, field_error
 from .augmentations import build_augmentations
+from .image_file import read_picture
 
 __all__ = ["HMORDatasetMapper"]
 
@@ -116,9 +117,10 @@ class HMORDatasetMapper:
     def _read(self, dataset_dict: dict, result: dict) -> np.ndarray:
         where = f"{dataset_dict['file_name']}, image {dataset_dict.get('image_id')}"
         try:
-            image = utils.read_image(dataset_dict["file_name"], format=self.image_format)
+            size = (dataset_dict["width"], dataset_dict["height"]) if "width" in result else None
+            image = read_picture(dataset_dict["file_name"], self.image_format, size)
             utils.check_image_size(result, image)
-        except (OSError, SyntaxError, utils.SizeMismatchError) as error:
+        except (OSError, ValueError, utils.SizeMismatchError) as error:
             raise DatasetError(f"{where}: cannot use the image: {error}") from error
         intrinsics, distortion = dataset_dict.get("intrinsics"), dataset_dict.get("distortion")
         if intrinsics is not None:
@@ -227,10 +229,14 @@ class HMORDatasetMapper:
 
     def _is_empty(self, annotation: dict, where: str) -> bool:
         """A finite box of no size, as a person of COCO has: left out, as Detectron2 does."""
-        box = annotation.get("bbox")
-        if box is None or len(box) != 4 or not np.isfinite(box).all():
+        try:
+            box = list(map(float, annotation["bbox"]))
+            box = BoxMode.convert(box, annotation["bbox_mode"], BoxMode.XYXY_ABS)
+        except (KeyError, TypeError, ValueError, OverflowError, AssertionError):
             return False  # for check_person to complain about
-        x0, y0, x1, y1 = BoxMode.convert(list(box), annotation["bbox_mode"], BoxMode.XYXY_ABS)
+        x0, y0, x1, y1 = box
+        if not np.isfinite(box).all():
+            return False
         if x1 > x0 and y1 > y0:
             return False
         log_every_n(logging.WARNING, f"{where}: a person whose box has no size is left out", n=1000)

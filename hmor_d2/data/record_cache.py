@@ -11,10 +11,12 @@ import hashlib
 import json
 import logging
 import os
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+
+from ..atomic_file import TEMPORARY_SUFFIX, write_atomically
+from ..stored_zip import require_unpacked
 
 try:
     import fcntl
@@ -99,7 +101,7 @@ def _locked(path: str) -> Iterator[bool]:
 
 def _remove_leftovers(path: str) -> None:
     """Remove what processes that were killed while writing left; nobody else writes now."""
-    for leftover in glob.glob(f"{glob.escape(path)}.*.tmp"):
+    for leftover in glob.glob(f"{glob.escape(path)}.*{TEMPORARY_SUFFIX}"):
         with contextlib.suppress(OSError):
             os.remove(leftover)
 
@@ -107,6 +109,7 @@ def _remove_leftovers(path: str) -> None:
 def _read(path: str, key: str) -> dict[str, np.ndarray] | None:
     """The cached arrays; None where there are none, or not of this key."""
     try:
+        require_unpacked(path)
         with np.load(path, allow_pickle=False) as file:
             if str(file[_KEY]) != key:
                 return None
@@ -122,15 +125,9 @@ def _read(path: str, key: str) -> dict[str, np.ndarray] | None:
 
 
 def _write(path: str, key: str, arrays: Mapping[str, np.ndarray]) -> None:
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(temporary, "xb") as file:  # the mode is what the user's umask says
-            np.savez(file, **{_KEY: np.array(key)}, **arrays)
-        os.replace(temporary, path)
+        write_atomically(path, lambda file: np.savez(file, **{_KEY: np.array(key)}, **arrays))
         logger.info("Wrote the cache %s", path)
     except OSError as error:
         logger.warning("%s: cannot write this cache, the next load parses again (%s)", path, error)
-    finally:
-        if os.path.exists(temporary):  # not moved: the disk was full, or the user stopped it
-            os.remove(temporary)

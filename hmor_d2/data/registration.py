@@ -150,7 +150,7 @@ def register_custom_datasets(entries: Iterable[Mapping[str, Any]], root: str | N
         if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
             raise DatasetError(f"dataset {entry}: expected a mapping with a 'name'")
         arguments = {key: value for key, value in entry.items() if key not in ("name", "format")}
-        if entry.get("format") not in _FORMATS:
+        if not isinstance(entry.get("format"), str) or entry["format"] not in _FORMATS:
             raise DatasetError(
                 f"dataset {dict(entry)}: found format {entry.get('format')!r}, expected one of "
                 f"{sorted(_FORMATS)}"

@@ -8,14 +8,14 @@ an array that exists.  Instead, the functions below check what they are given an
 """
 
 import math
-import pickle
 import re
 from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 
-from .annotations import DatasetError, collector_paused, require_path
+from .annotations import DatasetError, collector_paused, require_file
+from .bounded_unpickler import BoundedUnpickler, Refused, check_keys
 
 __all__ = ["load_pickle"]
 
@@ -44,11 +44,13 @@ def load_pickle(path: str, encoding: str = "latin1") -> Any:
         DatasetError: names the file, and the global where it names one that is not allowed; also
             for a file that is missing, truncated, or no pickle.
     """
-    require_path(path, "a pickle")
-    with collector_paused(), open(path, "rb") as file:
+    require_file(path, "a pickle")
+    with open(path, "rb") as file:
+        data = file.read()
+    with collector_paused():
         try:
-            return _Unpickler(file, encoding=encoding).load()
-        except _Refused as error:
+            return _Unpickler(data, encoding=encoding).load()
+        except Refused as error:
             raise DatasetError(f"{path}: found {error}, expected {_EXPECTED}") from None
         except OSError:
             raise
@@ -57,19 +59,18 @@ def load_pickle(path: str, encoding: str = "latin1") -> Any:
             raise DatasetError(f"{path}: found {found}, expected a whole one") from error
 
 
-class _Refused(pickle.UnpicklingError):
-    """The pickle asks for what this reader does not give."""
-
-
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(BoundedUnpickler):
     def find_class(self, module: str, name: str) -> Any:
         try:
             return _ALLOWED[module, name]
         except KeyError:
-            raise _Refused(f"a pickle that names '{module}.{name}'") from None
+            raise Refused(f"a pickle that names '{module}.{name}'") from None
 
     def persistent_load(self, identity: Any) -> Any:
-        raise _Refused(f"a pickle with the persistent id {identity!r:.80}")
+        raise Refused(f"a pickle with the persistent id {identity!r:.80}")
+
+    def make_instance(self) -> Any:
+        raise Refused("a pickle that makes instances")
 
 
 class _Opaque:
@@ -89,7 +90,7 @@ class _DType:
     def __init__(self, spec: str | bytes, align: bool = False, copy: bool = False):
         spec = spec.decode("ascii") if isinstance(spec, bytes) else spec
         if not isinstance(spec, str) or not _DTYPE.fullmatch(spec):
-            raise _Refused(f"a pickle with an array of dtype {spec!r:.80}")
+            raise Refused(f"a pickle with an array of dtype {spec!r:.80}")
         self.dtype = np.dtype(spec)
 
     def __setstate__(self, state: tuple) -> None:
@@ -97,13 +98,13 @@ class _DType:
         # size and the flags are those that the spec implies, whatever the state says.
         order = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
         if order not in _BYTE_ORDERS or any(part is not None for part in state[2:5]):
-            raise _Refused(f"a pickle with an array of dtype {state!r:.80}")
+            raise Refused(f"a pickle with an array of dtype {state!r:.80}")
         self.dtype = self.dtype.newbyteorder(order)
 
 
 def _dtype_of(value: Any) -> np.dtype:
     if not isinstance(value, _DType):
-        raise _Refused(f"a pickle with {type(value).__name__} for a dtype")
+        raise Refused(f"a pickle with {type(value).__name__} for a dtype")
     return value.dtype
 
 
@@ -117,7 +118,7 @@ class _Array(np.ndarray):
             data = data.encode("latin1")
         unit, kind = (1, list) if dtype.hasobject else (dtype.itemsize, bytes)
         if not isinstance(data, kind) or len(data) != _count(shape) * unit:
-            raise _Refused(f"a pickle with an array of shape {shape!r:.80} and other data")
+            raise Refused(f"a pickle with an array of shape {shape!r:.80} and other data")
         super().__setstate__((version, shape, dtype, bool(fortran_order), data))
 
     def __repr__(self) -> str:
@@ -129,7 +130,7 @@ class _Array(np.ndarray):
 
 def _count(shape: Any) -> int:
     if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
-        raise _Refused(f"a pickle with an array of shape {shape!r:.80}")
+        raise Refused(f"a pickle with an array of shape {shape!r:.80}")
     return math.prod(shape)
 
 
@@ -150,7 +151,7 @@ class _Reconstruct:
 
     def __call__(self, subtype: Any, shape: Any, type_code: Any) -> _Array:
         if subtype is not _NDARRAY:
-            raise _Refused("a pickle with an array that is no numpy.ndarray")
+            raise Refused("a pickle with an array that is no numpy.ndarray")
         return np.ndarray.__new__(_Array, (0,), "b")
 
 
@@ -162,7 +163,7 @@ class _Scalar:
         if isinstance(data, str):  # by Python 2
             data = data.encode("latin1")
         if dtype.hasobject or not isinstance(data, bytes) or len(data) != dtype.itemsize:
-            raise _Refused(f"a pickle with a scalar of dtype {dtype} and other data")
+            raise Refused(f"a pickle with a scalar of dtype {dtype} and other data")
         return np.ndarray((), dtype, data)[()]
 
 
@@ -172,9 +173,9 @@ class _FromBuffer:
     def __call__(self, data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
         dtype = _dtype_of(dtype)
         if dtype.hasobject or not isinstance(data, bytes | bytearray):
-            raise _Refused(f"a pickle with a buffer of dtype {dtype}")
+            raise Refused(f"a pickle with a buffer of dtype {dtype}")
         if len(data) != _count(shape) * dtype.itemsize or order not in ("C", "F"):
-            raise _Refused(f"a pickle with an array of shape {shape!r:.80} and other data")
+            raise Refused(f"a pickle with an array of shape {shape!r:.80} and other data")
         return np.ndarray(shape, dtype, data, order=order).copy(order="K")
 
 
@@ -184,7 +185,7 @@ class _Encode:
     def __call__(self, text: Any, encoding: Any) -> bytes:
         # Python 3 writes bytes so in protocols 0 to 2, with this encoding alone.
         if not isinstance(text, str) or encoding != "latin1":
-            raise _Refused(f"a pickle that encodes text as {encoding!r:.80}")
+            raise Refused(f"a pickle that encodes text as {encoding!r:.80}")
         return text.encode("latin1")
 
 
@@ -195,11 +196,43 @@ class _EmptyBytes:
         return b""
 
 
+class _Hashing:
+    """Makes a set, or an ordered dict, whose keys are checked."""
+
+    __slots__ = ("_kind",)
+
+    def __init__(self, kind: type):
+        object.__setattr__(self, "_kind", kind)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(name)
+
+    def __call__(self, items: Any = ()) -> Any:
+        if not isinstance(items, list | tuple):
+            raise Refused(f"a pickle with {self._kind.__name__} of {type(items).__name__}")
+        if self._kind is OrderedDict:
+            if not all(isinstance(item, list | tuple) and len(item) == 2 for item in items):
+                raise Refused("a pickle with an OrderedDict of other things than pairs")
+            check_keys(item[0] for item in items)
+        else:
+            check_keys(items)
+        return self._kind(items)
+
+
+class _Complex:
+    __slots__ = ()
+
+    def __call__(self, *parts: Any) -> complex:
+        if not all(isinstance(part, int | float) for part in parts):
+            raise Refused("a pickle with a complex number of other things than numbers")
+        return complex(*parts)
+
+
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _NDARRAY,
     ("numpy", "dtype"): _MakeDType(),
     ("_codecs", "encode"): _Encode(),
-    ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "OrderedDict"): _Hashing(OrderedDict),
 }
 for _core in ("numpy.core", "numpy._core"):
     _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _Reconstruct()
@@ -207,5 +240,6 @@ for _core in ("numpy.core", "numpy._core"):
     _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _FromBuffer()
 for _module in ("builtins", "__builtin__"):
     _ALLOWED[_module, "bytes"] = _EmptyBytes()
-    for _type in (complex, frozenset, set):
-        _ALLOWED[_module, _type.__name__] = _type
+    _ALLOWED[_module, "complex"] = _Complex()
+    for _type in (frozenset, set):
+        _ALLOWED[_module, _type.__name__] = _Hashing(_type)

@@ -1,12 +1,13 @@
 """JSON files of predicted poses: units and joint names in a header, an image a line."""
 
+import itertools
 import json
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from ..atomic_file import write_atomically
 from ..skeleton import Skeleton
 
 __all__ = ["json_array", "people_to_json", "pose_header", "write_json"]
@@ -36,16 +37,8 @@ def write_json(path: str, header: dict[str, Any], key: str, value: Iterable[str]
         key: last key.
         value: JSON text of its value, in parts.
     """
-    partial = f"{path}.{os.getpid()}.partial"
-    try:
-        with open(partial, "w") as file:
-            file.write(f'{json.dumps(header)[:-1]}, "{key}": ')
-            file.writelines(value)
-            file.write("}\n")
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+    parts = itertools.chain((f'{json.dumps(header)[:-1]}, "{key}": ',), value, ("}\n",))
+    write_atomically(path, lambda file: file.writelines(part.encode() for part in parts))
 
 
 def json_array(items: Iterable[Any]) -> Iterator[str]:

@@ -39,9 +39,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
-from ..data.annotations import DatasetError, field_error, load_json, require
+from ..data.annotations import field_error, load_json, require
+from ..data.matlab_file import read_matlab_file
 from ..skeleton import Skeleton
 from .pose_json import write_json
 from .prediction_checks import check_millimetres, stack_numbers
@@ -203,14 +203,7 @@ def _require_file(path: str) -> None:
 
 def _read_variables(path: str) -> dict[str, np.ndarray]:
     _require_file(path)
-    try:
-        content = loadmat(path)
-    except Exception as error:  # scipy raises whatever its parser stumbles over
-        raise DatasetError(
-            f"{path}: found a file that scipy.io.loadmat cannot read ({type(error).__name__}: "
-            f"{error}), expected a MATLAB v5 file"
-        ) from error
-    return {name: value for name, value in content.items() if not name.startswith("__")}
+    return read_matlab_file(path)
 
 
 def write_predictions_json(

@@ -2,10 +2,10 @@
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from unittest import mock
 
 import torch
-from detectron2.export.torchscript_patch import patch_builtin_len
 from detectron2.layers import Conv2d, ROIAlign
 from detectron2.structures import Boxes
 from torch import Tensor, nn
@@ -61,6 +61,19 @@ def _plain_roi_align(layer: ChannelsLastROIAlign) -> ROIAlign:
     return ROIAlign(layer.output_size, layer.spatial_scale, layer.sampling_ratio, layer.aligned)
 
 
+@contextmanager
+def _lengths_as_tensors() -> Iterator[None]:
+    """Let Detectron2's heads count boxes within a trace, where ``len`` gives a constant.
+
+    As ``detectron2.export.torchscript_patch``, which cannot be imported in v0.6 without Caffe2.
+    """
+    with ExitStack() as stack:
+        for name in ("fast_rcnn", "mask_head", "keypoint_head"):
+            target = f"detectron2.modeling.roi_heads.{name}.len"
+            stack.enter_context(mock.patch(target, lambda items: items.__len__(), create=True))
+        yield
+
+
 class PoseGraph(nn.Module):
     """One image and its camera to the people in it, without Python objects in between.
 
@@ -105,7 +118,7 @@ class PoseGraph(nn.Module):
         images = model.preprocess_image([{"image": image.float()}])
         features = model.backbone(images.tensor)
         depth_map = model.depth_map_head(features)
-        with patch_builtin_len():
+        with _lengths_as_tensors():
             proposals, _ = model.proposal_generator(images, features, None)
             (people,) = model.roi_heads._forward_box(features, proposals)
         boxes = people.pred_boxes.tensor

@@ -188,7 +188,7 @@ BROKEN = COCO_STYLE | {
     ),
     "joint beyond float32": (
         lambda c: set_joint(c, 4, 0, 1e39),
-        ["image 2", "annotation 3", "keypoints_cam", "3e38"],
+        ["image 2", "annotation 3", "keypoints_cam", "1e+15"],
     ),
     "joints moved to a neighbour": (
         lambda c: c["annotations"][1]["keypoints_img"].append(

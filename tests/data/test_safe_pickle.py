@@ -338,7 +338,7 @@ CORRUPTING = {
     "array made by its type": (b"cnumpy\nndarray\n(I100\ntR.", "not callable"),
     "array made by the opcode for types": (
         b"\x80\x02cnumpy\nndarray\n(I100\nt\x81.",
-        "must be a type",
+        "makes instances",
     ),
     "other class of array": (
         b"cnumpy.core.multiarray\n_reconstruct\n(ccollections\nOrderedDict\n(I0\ntS'b'\ntR.",

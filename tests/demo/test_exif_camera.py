@@ -33,9 +33,10 @@ def photograph(path, size=(400, 300), orientation=None, **tags):
     exif = Image.Exif()
     if orientation is not None:
         exif[ORIENTATION] = orientation
-    folder = exif.get_ifd(0x8769)
-    for name, value in tags.items():
-        folder[TAGS[name]] = IFDRational(value) if isinstance(value, Fraction) else value
+    exif[0x8769] = {
+        TAGS[name]: IFDRational(value) if isinstance(value, Fraction) else value
+        for name, value in tags.items()
+    }
     Image.new("RGB", size).save(path, exif=exif.tobytes())
     return path
 

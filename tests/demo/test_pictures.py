@@ -98,7 +98,7 @@ def test_every_picture_gets_its_files_and_its_camera(
 def test_exif_is_read_upright_or_not_at_all(config_file, tmp_path):
     exif = Image.Exif()
     exif[274] = 6  # stored lying on its side
-    exif.get_ifd(0x8769)[41989] = 28  # FocalLengthIn35mmFilm
+    exif[0x8769] = {41989: 28}  # FocalLengthIn35mmFilm
     Image.new("RGB", (160, 120), (90, 120, 60)).save(tmp_path / "a.jpg", exif=exif.tobytes())
     for options, source, focal in (
         ([], "exif", 28 * 200 / 43.2666),

@@ -12,6 +12,7 @@ from hmor_d2 import add_hmor_config
 from hmor_d2.data import register_coco_keypoints
 from hmor_d2.evaluation import build_evaluator
 from tests.evaluation import test_3dpw, test_coco, test_human36m, test_panoptic
+from tests.launching import needs_launch_on_cpu
 
 MUCO17 = test_3dpw.MUCO17
 FILES = {
@@ -65,6 +66,7 @@ def clean():
             MetadataCatalog.remove(name)
 
 
+@needs_launch_on_cpu
 def test_two_processes_give_the_same_figures(tmp_path, monkeypatch, clean):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     (tmp_path / "coco.json").write_text(json.dumps(test_coco.make_content(0)))

@@ -146,7 +146,7 @@ def test_no_similarity_is_better_than_the_alignment(mirrored):
 def test_alignment_undoes_a_similarity_but_no_mirroring(seed):
     _, gt, valid = random_people(seed)
     gt = np.nan_to_num(gt, nan=100.0)
-    turn = Rotation.random(rng=seed).as_matrix()
+    turn = Rotation.random(None, seed).as_matrix()
     moved = 0.4 * gt @ turn + np.array([500.0, -2000, 900])
     assert pa_mpjpe(moved, gt, valid).max() < 1e-8
     # Applied to the joints that it was not fitted on as well.

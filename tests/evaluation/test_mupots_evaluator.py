@@ -33,6 +33,7 @@ from tests.evaluation.protocol_scenes import (
     registering,
     run,
 )
+from tests.launching import needs_launch_on_cpu
 
 register = pytest.fixture(registering)
 SEQUENCES = {"TS3": (5, 2), "TS7": (4, 3)}
@@ -270,6 +271,7 @@ def evaluate_share(folder):
     assert bool(evaluator.evaluate()) == comm.is_main_process()
 
 
+@needs_launch_on_cpu
 def test_two_processes_give_the_same_figures(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     launch(evaluate_share, 2, dist_url="auto", args=(str(tmp_path),))

@@ -56,7 +56,7 @@ def test_rotation_kernels_agree_with_scipy():
 
 def test_twist_is_shared_without_moving_the_limb():
     rng = np.random.default_rng(2)
-    for rotation in Rotation.random(20, random_state=2).as_matrix():
+    for rotation in Rotation.random(20, 2).as_matrix():
         axis = rng.normal(size=3)
         axis /= np.linalg.norm(axis)
         for share in (0.0, 0.5, 1.0):

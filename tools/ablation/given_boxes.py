@@ -21,6 +21,7 @@ from torch import nn
 
 from hmor_d2 import add_hmor_config
 from hmor_d2.checkpoint import HMORCheckpointer
+from hmor_d2.config_file import merge_config_file
 from hmor_d2.data import HMORDatasetMapper, register_custom_datasets
 from hmor_d2.evaluation import build_evaluator
 from hmor_d2.evaluation.people import annotated_people, place
@@ -89,7 +90,7 @@ def main() -> None:
     args = parser.parse_args()
     cfg = get_cfg()
     add_hmor_config(cfg)
-    cfg.merge_from_file(args.config_file)
+    merge_config_file(cfg, args.config_file)
     cfg.OUTPUT_DIR = args.output
     if args.test_sets:
         cfg.DATASETS.TEST = tuple(args.test_sets)

@@ -11,6 +11,7 @@ from typing import Any
 from detectron2.config import CfgNode, get_cfg
 
 from hmor_d2 import add_hmor_config
+from hmor_d2.config_file import merge_config_file
 
 from .rows import ROOT, ROWS, WARM_START, flat_options, row_options
 
@@ -76,7 +77,7 @@ class Study:
         """The base config with ``opts``, and ``options`` over them."""
         cfg = get_cfg()
         add_hmor_config(cfg)
-        cfg.merge_from_file(str(self.base_config))
+        merge_config_file(cfg, self.base_config)
         cfg.merge_from_list([*self.opts, *options])
         return cfg
 

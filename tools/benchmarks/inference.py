@@ -32,6 +32,7 @@ from benchmarks.fixed_people import FixedPeople, random_boxes
 from benchmarks.rivals import build_crop_route, build_keypoint_rcnn
 from benchmarks.step_profile import print_costs, profile_step
 from hmor_d2 import add_hmor_config
+from hmor_d2.config_file import merge_config_file
 from hmor_d2.modeling import has_bfloat16_units, optimize_for_inference
 from hmor_d2.structures import PinholeCameras
 
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
     torch.manual_seed(0)
     cfg = get_cfg()
     add_hmor_config(cfg)
-    cfg.merge_from_file(args.config_file)
+    merge_config_file(cfg, args.config_file)
     cfg.MODEL.DEVICE = args.device
     models = build_models(cfg, optimize_rivals=not args.stock_rivals)
     where = f"{args.threads} threads, {platform.processor() or platform.machine()}"

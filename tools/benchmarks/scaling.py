@@ -29,6 +29,7 @@ from torch import distributed, nn
 from benchmarks.inference import count, image_size, summary, with_quartiles
 from benchmarks.training_scenes import FixedProposals, make_training_input, proposals_around
 from hmor_d2 import add_hmor_config
+from hmor_d2.config_file import merge_config_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +104,7 @@ def measure(args: argparse.Namespace, file: str) -> None:
 def read_config(args: argparse.Namespace) -> CfgNode:
     cfg = get_cfg()
     add_hmor_config(cfg)
-    cfg.merge_from_file(args.config_file)
+    merge_config_file(cfg, args.config_file)
     cfg.MODEL.DEVICE = args.device
     for head in (cfg.MODEL.ROI_POSE_HEAD, cfg.MODEL.ROI_DEPTH_HEAD):
         if args.device == "cpu" and head.NORM == "SyncBN":  # which PyTorch has on GPUs alone

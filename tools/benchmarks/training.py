@@ -33,6 +33,7 @@ from benchmarks.training_scenes import (
     with_coco_joints,
 )
 from hmor_d2 import add_hmor_config
+from hmor_d2.config_file import merge_config_file
 
 OURS, RIVAL = "ours", "Keypoint R-CNN"
 
@@ -99,7 +100,7 @@ def build_steps(args: argparse.Namespace) -> dict[str, "TrainingStep"]:
     """Ours and the rival's, on the same images, people and proposals."""
     cfg = get_cfg()
     add_hmor_config(cfg)
-    cfg.merge_from_file(args.config_file)
+    merge_config_file(cfg, args.config_file)
     cfg.MODEL.DEVICE = args.device
     cfg.MODEL.CHANNELS_LAST = not args.plain
     models = {OURS: build_model(cfg), RIVAL: build_keypoint_rcnn(args.device, optimize=False)}

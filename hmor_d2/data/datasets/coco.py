@@ -6,6 +6,7 @@ has no height, so the file is read here.
 """
 
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -218,5 +219,9 @@ def _segmentation(person: Mapping[str, Any], json_file: str) -> list | dict:
         size = require_list(mask, "size", where)
         if [type(side) for side in size] != [int, int]:
             raise field_error(where, "size", size, "height and width of the mask")
+        whole = all(type(count) is int and count >= 0 for count in counts)
+        if not whole or min(size) < 1 or sum(counts) != math.prod(size):
+            expected = "runs of pixels, as many as the mask has"
+            raise field_error(where, "segmentation", counts, expected)
         return mask_util.frPyObjects(mask, *size)
     return mask

@@ -171,7 +171,7 @@ def _select(file: str, subject: int, frame_step: int, skip: tuple[str, ...]) -> 
     columns = []
     for field in ("subject", *_INDICES):
         values = stack_field(images, field, (), where)
-        for i in np.flatnonzero((values < 0) | (values % 1 != 0)):
+        for i in np.flatnonzero((values < 0) | (values >= 2**31) | (values % 1 != 0)):
             raise field_error(where(i), field, images[i][field], "a whole number, 0 or more")
         columns.append(values.astype(np.int64))
     for i in np.flatnonzero(columns[0] != subject):

@@ -161,10 +161,6 @@ def _convert_people(people: Sequence[Mapping[str, Any]], json_file: str) -> dict
     visible = stack_field(people, "keypoints_vis", (num_joints,), where)
     check_boxes(people, boxes, where)
     check_in_front(joints, where)
-    largest = np.finfo(np.float32).max
-    for field, values in (("keypoints_img", pixels), ("keypoints_cam", joints)):
-        for i in np.flatnonzero((np.abs(values) >= largest).any(axis=(1, 2))):
-            raise field_error(where(i), field, people[i][field], "numbers below 3e38")
 
     flags = np.where(visible != 0, 2.0, 1.0)
     keypoints = np.concatenate((pixels + 0.5, flags[..., None]), axis=-1)

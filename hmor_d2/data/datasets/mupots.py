@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...skeleton import get_skeleton
-from ..annotations import Where, check_intrinsics, field_error, require, stack_field
+from ..annotations import DatasetError, Where, check_intrinsics, field_error, require, stack_field
 from ..projection import enlarged_box
 from .coco import image_record, read_coco_style_json
 from .mupots_annotations import (
@@ -31,7 +31,7 @@ __all__ = ["load_mupots", "load_mupots_json", "mupots_boxes"]
 
 logger = logging.getLogger(__name__)
 
-_FILE_NAME = re.compile(r"(?:.*/)?(TS\d+)/img_(\d+)\.\w+")
+_FILE_NAME = re.compile(r"(?:.*/)?(TS[0-9]+)/img_([0-9]{1,12})\.\w+")
 # Median distance of keypoints_img from the projection of keypoints_cam, beyond which they differ.
 _MAX_REPROJECTION_PX = 3.0
 
@@ -73,7 +73,10 @@ def load_mupots(root: str, *, sequences: Sequence[str] | None = None) -> list[di
 def _load_sequence(folder: str) -> list[dict[str, Any]]:
     sequence = read_mupots_sequence(folder)
     width, height = MUPOTS_IMAGE_SIZES[sequence.name]
-    fx, fy, cx, cy = fit_mupots_intrinsics(sequence)
+    try:
+        fx, fy, cx, cy = fit_mupots_intrinsics(sequence)
+    except DatasetError as error:
+        raise DatasetError(f"{os.path.join(folder, 'annot.mat')}: {error}") from error
     records = [
         {
             "file_name": os.path.join(folder, f"img_{frame:06d}.jpg"),

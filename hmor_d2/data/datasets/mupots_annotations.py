@@ -8,19 +8,16 @@ Layout of a sequence TS1 ... TS20 (MATLAB v5 files; F frames from 0, P people)::
     TS1/occlusion.mat  occlusion_labels: cell (F, P) of (1, 17), 1 where a joint is occluded
 """
 
-import io
 import os
-import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from ...skeleton import get_skeleton
-from ..annotations import DatasetError, field_error, require, require_path, stack_field
+from ..annotations import field_error, require, require_file, stack_field
+from ..matlab_file import read_matlab_file
 
 __all__ = [
     "MUPOTS_IMAGE_SIZES",
@@ -39,10 +36,6 @@ MUPOTS_IMAGE_SIZES: dict[str, tuple[int, int]] = {
 }
 #: The 20 sequences in the order of the published tables.
 MUPOTS_SEQUENCES: tuple[str, ...] = tuple(MUPOTS_IMAGE_SIZES)
-
-
-# Type of a MATLAB v5 element that is compressed by zlib, miCOMPRESSED.
-_COMPRESSED = 15
 
 
 @dataclass(frozen=True)
@@ -118,50 +111,19 @@ def read_mupots_sequence(folder: str) -> MuPoTSSequence:
 
 def _read_cells(path: str, variable: str) -> np.ndarray:
     """A variable of a MATLAB file that is a cell array (F, P), not empty."""
-    require_path(path, "an annotation file of MuPoTS-3D")
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-        _check_sums(data)
-        content = loadmat(io.BytesIO(data), variable_names=[variable], chars_as_strings=False)
-    except Exception as error:  # scipy raises whatever its parser stumbles over
-        raise DatasetError(
-            f"{path}: found a file that cannot be read ({type(error).__name__}: {error}), expected "
-            "a whole MATLAB v5 file, compressed, as MuPoTS-3D is distributed"
-        ) from error
-    cells = require(content, variable, path)
-    if not isinstance(cells, np.ndarray):  # a sparse matrix
-        raise field_error(path, variable, cells, "a cell array, frames by people")
+    require_file(path, "an annotation file of MuPoTS-3D")
+    cells = require(read_matlab_file(path, [variable]), variable, path)
     if cells.dtype != object or cells.ndim != 2 or not cells.size:
         found = f"shape {cells.shape} of {cells.dtype}"
         raise field_error(path, variable, found, "a cell array, frames by people")
     return cells
 
 
-def _check_sums(data: bytes) -> None:
-    """Raise ValueError or zlib.error unless all of a MATLAB file decompresses to its checksums.
-
-    scipy parses as it decompresses: where one bit is wrong it may end the process by a segmentation
-    fault before it comes to the checksum.
-    """
-    if not data.startswith(b"MATLAB 5.0") or data[124:128] != b"\x00\x01IM":
-        raise ValueError(f"it begins with {data[:10]!r}")
-    position = 128
-    while position < len(data):
-        tag = data[position : position + 8]
-        kind, size = struct.unpack("<II", tag) if len(tag) == 8 else (0, 0)
-        element = data[position + 8 : position + 8 + size]
-        if kind != _COMPRESSED or len(element) != size:
-            raise ValueError(f"no whole compressed element at byte {position}")
-        zlib.decompress(element)
-        position += 8 + size
-
-
 def _struct_fields(cell: Any) -> dict[str, np.ndarray]:
     """The fields of a (1, 1) struct; none of anything else."""
-    if getattr(cell, "shape", None) != (1, 1) or cell.dtype.names is None:
+    if getattr(cell, "shape", None) != (1, 1) or not isinstance(cell[0, 0], dict):
         return {}
-    return dict(zip(cell.dtype.names, cell.item(), strict=True))
+    return cell[0, 0]
 
 
 def _places(path: str, cells: np.ndarray, num_people: int) -> Callable[[int], str]:

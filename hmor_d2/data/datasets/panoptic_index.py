@@ -22,14 +22,14 @@ since.  A file that was rewritten in place goes unnoticed: run the script with `
 
 import logging
 import os
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...atomic_file import write_atomically
-from ..annotations import DatasetError, require_path
+from ...stored_zip import require_unpacked
+from ..annotations import LARGEST, DatasetError, require_path
 from .panoptic_files import POSES, Bodies, find_poses, image_folder, list_frames, read_bodies
 
 __all__ = ["SequenceIndex", "index_path", "read_index", "write_index"]
@@ -130,25 +130,41 @@ def read_index(
         return None
     num_joints = next(j for name, _, _, j in POSES if name == joint_set)
     try:
+        require_unpacked(path)
         with np.load(path, allow_pickle=False) as content:
             reason = _why_unusable(content, folder, joint_set, cameras, image_ext)
             if reason is not None:
                 logger.warning("%s is not used: %s; run prepare_panoptic.py", path, reason)
                 return None
-            frames = content["frames"]
-            bodies = Bodies(content["body_frames"], content["person_ids"], content["joints"])
-            images = {camera: set(content[f"images_{camera}"].tolist()) for camera in cameras}
+            frames = _whole_numbers(content, "frames")
+            body_frames = _whole_numbers(content, "body_frames")
+            person_ids = _whole_numbers(content, "person_ids")
+            bodies = Bodies(body_frames, person_ids, content["joints"])
+            images = {
+                camera: set(_whole_numbers(content, f"images_{camera}").tolist())
+                for camera in cameras
+            }
         count = len(bodies.frames)
+        if bodies.joints.dtype != np.float64:
+            raise ValueError(f"joints of {bodies.joints.dtype}")
         if bodies.joints.shape != (count, num_joints, 4) or bodies.person_ids.shape != (count,):
             raise ValueError(f"joints of shape {bodies.joints.shape} for {count} bodies")
-        if not (np.isin(bodies.frames, frames).all() and np.isfinite(bodies.joints).all()):
+        if not (np.isin(bodies.frames, frames).all() and (abs(bodies.joints) <= LARGEST).all()):
             raise ValueError("bodies of unknown frames, or joints that are not finite")
-    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        index = SequenceIndex(set(frames.tolist()), images, bodies)
+    except Exception as error:  # a broken zip file or array fails in a dozen ways
         raise DatasetError(
-            f"{path}: found {error}, expected an index of a sequence; delete it, or run "
+            f"{path}: found {error!r}, expected an index of a sequence; delete it, or run "
             "prepare_panoptic.py --rebuild"
         ) from error
-    return SequenceIndex(set(frames.tolist()), images, bodies)
+    return index
+
+
+def _whole_numbers(content: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    values = content[name]
+    if values.ndim != 1 or values.dtype != np.int64:
+        raise ValueError(f"{name} of shape {values.shape} of {values.dtype}")
+    return values
 
 
 def _stamps(folder: str, joint_set: str, cameras: Iterable[str]) -> np.ndarray:

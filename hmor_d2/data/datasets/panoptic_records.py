@@ -20,6 +20,7 @@ import numpy as np
 
 from ...skeleton import get_skeleton
 from ..annotations import (
+    LARGEST,
     DatasetError,
     Where,
     check_image_size,
@@ -140,7 +141,7 @@ def load_panoptic_records(
 def _view(entry: Mapping[str, Any], where: Where) -> _View:
     name = require(entry, "image_name", where)
     parts = name.split("/") if isinstance(name, str) else []
-    frame = re.fullmatch(r"(?:.*_)?(\d+)\.\w+", parts[-1]) if parts else None
+    frame = re.fullmatch(r"(?:.*_)?([0-9]{1,12})\.\w+", parts[-1]) if parts else None
     if len(parts) < 4 or parts[-3] != "hdImgs" or frame is None or {"", ".", ".."} & {*parts[-4:]}:
         expected = "'.../<sequence>/hdImgs/<camera>/<file>' whose file ends in a frame number"
         raise field_error(where, "image_name", name, expected)
@@ -204,9 +205,10 @@ def _annotate(
     owners = np.repeat(np.arange(len(records)), counts)
     stacked = np.concatenate(joints)
     known = np.concatenate([visible[..., 0] for visible in flags]) > 0
-    for row in np.flatnonzero((known & ~np.isfinite(stacked).all(axis=2)).any(axis=1)):
-        found = stacked[row].tolist()
-        raise field_error(where(owners[row]), "joints_3d_cam", found, "finite known joints")
+    bounded = (np.abs(stacked) <= LARGEST).all(axis=2)  # which NaN is not
+    for row in np.flatnonzero((known & ~bounded).any(axis=1)):
+        found, expected = stacked[row].tolist(), f"finite known joints, up to {LARGEST:g}"
+        raise field_error(where(owners[row]), "joints_3d_cam", found, expected)
     people = annotate_people(
         stacked * _MM_PER_CM,
         known,

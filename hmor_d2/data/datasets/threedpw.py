@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from ...skeleton import get_skeleton
-from ..annotations import DatasetError, Where, field_error, require, require_path
+from ..annotations import LARGEST, DatasetError, Where, field_error, require, require_path
 from ..array_fields import array_field
+from ..image_file import open_picture
 from ..projection import annotate_people, camera_intrinsics
 from ..safe_pickle import load_pickle
 
@@ -110,10 +110,12 @@ def _read_sequence(path: str) -> _Sequence:
     valid = aligned & detected
     joints = joints.reshape(len(joints), frames, num_joints, 3)
     for field, values in (("jointPositions", joints), ("cam_poses", cameras[None])):
-        broken = valid & ~np.isfinite(values).all(axis=(2, 3))
+        broken = valid & ~(np.abs(values) <= LARGEST).all(axis=(2, 3))
         for person, frame in np.argwhere(broken):
             where = Where(path, f"{name}/{frame:05d}", f"of person {person}")
-            raise field_error(where, field, "a number that is not", "finite numbers")
+            raise field_error(
+                where, field, "a number that is not", f"finite numbers to {LARGEST:g}"
+            )
     matrix = array_field(require(data, "cam_intrinsics", file), "cam_intrinsics", (3, 3), file)
     intrinsics = camera_intrinsics(matrix, "cam_intrinsics", file)
     return _Sequence(name, joints, cameras, valid, intrinsics)
@@ -122,7 +124,8 @@ def _read_sequence(path: str) -> _Sequence:
 def _people(data: Mapping[str, Any], field: str, shape: tuple[int, ...], file: Where) -> np.ndarray:
     """(P, *shape): a field that is a list over people."""
     people = require(data, field, file)
-    if not isinstance(people, Sequence | np.ndarray) or isinstance(people, str):
+    is_list = isinstance(people, Sequence) or (isinstance(people, np.ndarray) and people.ndim > 0)
+    if not is_list or isinstance(people, str | bytes):
         raise field_error(file, field, people, "a list over people")
     arrays = [
         array_field(values, field, shape, Where(file.file, annotation_id=f"of person {person}"))
@@ -196,9 +199,9 @@ def _image_size(center: Sequence[float], first_image: str, path: str) -> tuple[i
         raise field_error(path, "cam_intrinsics", found, expected)
     if os.path.exists(first_image):
         try:
-            with Image.open(first_image) as image:
+            with open_picture(first_image) as image:
                 found_size = image.size
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise DatasetError(f"{first_image}: cannot read the image: {error}") from error
         if found_size != size:
             raise DatasetError(

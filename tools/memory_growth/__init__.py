@@ -1,0 +1,1 @@
+"""What tools/check_memory.py runs and measures."""
