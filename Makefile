@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := output/demo
 
-.PHONY: setup test test-all lint format demo clean
+.PHONY: setup test test-all test-versions lint format demo clean
 
 setup: $(READY)
 
@@ -22,6 +22,25 @@ test: $(READY)
 
 test-all: $(READY)
 	$(BIN)/python -m pytest
+
+# The oldest versions that work, in an environment of their own (about 6 GB; it needs Python 3.11 and
+# a C++ compiler).  Another copy of Detectron2's repository:
+# make DETECTRON2_OLDEST=git+file:///path/to/detectron2@v0.6 test-versions
+OLDEST_VENV ?= .venv-versions
+OLDEST_BIN := $(OLDEST_VENV)/bin
+OLDEST_READY := $(OLDEST_VENV)/.ready
+DETECTRON2_OLDEST ?= git+https://github.com/facebookresearch/detectron2@v0.6
+
+$(OLDEST_READY): requirements-oldest.txt setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed")'
+	$(PYTHON) -m venv $(OLDEST_VENV)
+	$(OLDEST_BIN)/python -m pip install --quiet --requirement requirements-oldest.txt
+	$(OLDEST_BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(DETECTRON2_OLDEST)
+	$(OLDEST_BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test-versions: $(OLDEST_READY)
+	$(OLDEST_BIN)/python -m pytest -m "not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .

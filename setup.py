@@ -27,7 +27,7 @@ setup(
         "torch>=2.1",  # the first with get_ema_multi_avg_fn
         "torchvision",
         "fvcore>=0.1.5",
-        "numpy>=1.24",
+        "numpy>=1.23",
         "opencv-python>=4.6",
         "orjson>=3.9",
         "pycocotools>=2.0.6",

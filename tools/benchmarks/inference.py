@@ -27,6 +27,7 @@ import torch
 from detectron2.config import CfgNode, get_cfg
 from detectron2.modeling import build_model
 from torch import nn
+from tqdm import tqdm
 
 from benchmarks.fixed_people import FixedPeople, random_boxes
 from benchmarks.rivals import build_crop_route, build_keypoint_rcnn
@@ -101,13 +102,12 @@ def run(args: argparse.Namespace) -> None:
     print(
         f"{width}x{height}, {kind}, median of {args.repeats} turns (quartiles), {number}, "
         f"torch {torch.__version__}, {where}\n\n"
-        f"{'people':>6}{'':4}{'':16}{'seconds':<26}times ours"
+        f"{'people':>6}{'':4}{'':16}{'seconds':<26}{'times ours':<26}times of {min(args.people)}"
     )
     clock = Clock(args.device, time.process_time if args.cpu_time else time.perf_counter)
-    rows = []
-    for num_people in args.people:
-        rows.append(measure(models, (height, width), num_people, args.repeats, clock))
-        print_row(rows[-1])
+    rows = measure(models, (height, width), args.people, args.repeats, clock)
+    for row in rows:
+        print_row(row)
     costs = None
     if args.profile:
         costs = profile_ours(models[OURS], (height, width), max(args.people))
@@ -168,42 +168,50 @@ class Clock:
 def measure(
     models: dict[str, nn.Module],
     size: tuple[int, int],
-    num_people: int,
+    people: list[int],
     repeats: int,
     clock: Clock,
-) -> dict:
-    """Time all models, which take turns.
+) -> list[dict]:
+    """Time all models on all numbers of people, which take turns.
 
     Args:
         models: by name.
         size: (height, width) of the picture.
-        num_people: forced in all models.
+        people: numbers that are forced in all models.
         repeats: turns, after one to warm up.
         clock: measures one run.
 
     Returns:
-        people, and by name seconds and times_ours: dicts of median and quartiles [25 %, 75 %].
+        for each number people, and by name seconds, times_ours and times_fewest (over the same
+        model's with the fewest people, of the same turn): dicts of median and quartiles
+        [25 %, 75 %].
     """
     picture = make_picture(size)
     names = list(models)
-    seconds = {name: [] for name in names}
-    for turn in range(repeats + 1):
+    seconds = {(number, name): [] for number in people for name in names}
+    for turn in tqdm(range(repeats + 1), desc="turns", disable=None):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             model = models[name]
             detector = getattr(model, "detector", model)
-            people = random_boxes(num_people, size).to(detector.device)
-            with torch.inference_mode(), FixedPeople(detector, people):
-                seconds[name].append(clock(model, picture, num_people))
-    seconds = {name: times[1:] for name, times in seconds.items()}
-    ratios = {
-        name: [a / b for a, b in zip(seconds[name], seconds[OURS], strict=True)] for name in names
-    }
-    return {
-        "people": num_people,
-        "seconds": {name: summary(values) for name, values in seconds.items()},
-        "times_ours": {name: summary(values) for name, values in ratios.items()},
-    }
+            for number in people:
+                boxes = random_boxes(number, size).to(detector.device)
+                with torch.inference_mode(), FixedPeople(detector, boxes):
+                    seconds[number, name].append(clock(model, picture, number))
+    seconds = {key: times[1:] for key, times in seconds.items()}
+
+    def ratios(of: tuple[int, str], to: tuple[int, str]) -> dict:
+        return summary([a / b for a, b in zip(seconds[of], seconds[to], strict=True)])
+
+    return [
+        {
+            "people": number,
+            "seconds": {name: summary(seconds[number, name]) for name in names},
+            "times_ours": {name: ratios((number, name), (number, OURS)) for name in names},
+            "times_fewest": {name: ratios((number, name), (min(people), name)) for name in names},
+        }
+        for number in people
+    ]
 
 
 def make_picture(size: tuple[int, int]) -> dict:
@@ -236,7 +244,8 @@ def print_row(row: dict) -> None:
         ratio = row["times_ours"][name]
         people = row["people"] if i == 0 else ""
         times = "" if name == OURS else with_quartiles(ratio, 2)
-        line = f"{people:>6}    {name:<16}{with_quartiles(seconds, 3):<26}{times}"
+        growth = with_quartiles(row["times_fewest"][name], 2)
+        line = f"{people:>6}    {name:<16}{with_quartiles(seconds, 3):<26}{times:<26}{growth}"
         print(line.rstrip(), flush=True)
 
 
