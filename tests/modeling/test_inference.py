@@ -10,7 +10,7 @@ from detectron2.modeling import build_model
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hmor_d2.modeling import has_bfloat16_units, inference, optimize_for_inference
+from hmor_d2.modeling import has_bfloat16_units, inference, optimize_for_inference, winograd
 from hmor_d2.modeling.channels_last_roi_align import ChannelsLastROIAlign
 from tests.modeling.scenes import make_input
 
@@ -65,10 +65,14 @@ def assert_same_people(found, expected, joint_mm, pixels):
         assert b.pred_keypoints_cam.flatten(1).std(dim=0).mean() > 50 * joint_mm
 
 
-def test_the_same_people_in_float32(model):
+@pytest.mark.parametrize("min_channels", [10_000, 1])  # all 3x3 convolutions direct; all Winograd's
+def test_the_same_people_in_float32(model, monkeypatch, min_channels):
+    monkeypatch.setattr(winograd, "_MIN_CHANNELS", min_channels)
     expected = detect(model)
     fast = optimize_for_inference(model, bfloat16=False)
     assert fast is not model
+    replaced = sum(isinstance(module, winograd.WinogradConv2d) for module in fast.modules())
+    assert replaced == 0 if min_channels > 1 else replaced > 10
     assert_same_people(detect(fast), expected, joint_mm=0.1, pixels=1e-2)
     # The model itself is as it was.
     for a, b in zip(detect(model), expected, strict=True):
