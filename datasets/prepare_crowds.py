@@ -8,18 +8,14 @@ and places of "test" are in no training set, "val" are new scenes of the trainin
 after an interruption: it goes on.
 """
 
-import argparse
-import os
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prepare_synthetic import number_of_workers, progress_bar, seed_number
+from prepare_synthetic import draw, make_parser
 from synthetic.ground_truth import PersonTruth
 from synthetic.pieces import Piece, stretches
-from synthetic.produce import OtherContentError, produce
 from synthetic.scene import Scene, generate_scene
 from synthetic.storage import write_joined_json, write_jpeg
 from synthetic.write_muco import muco_image, muco_person, shown_people
@@ -89,26 +85,8 @@ SIZES = {"small": CrowdPlan(40, 10, 10), "full": CrowdPlan(2000, 150, 300)}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    default_root = os.environ.get("DETECTRON2_DATASETS", "datasets")
-    parser.add_argument("--root", type=Path, default=Path(default_root), help="datasets' folder")
-    parser.add_argument("--size", choices=SIZES, default="full")
-    parser.add_argument("--workers", type=number_of_workers, default=os.cpu_count() or 1,
-                        metavar="N", help="processes; as many as cores by default")  # fmt: skip
-    parser.add_argument("--seed", type=seed_number, default=0, metavar="S")
-    parser.add_argument("--overwrite", action="store_true",
-                        help="replace crowds that were made with other settings")  # fmt: skip
-    args = parser.parse_args(arguments)
-    root = args.root.expanduser() / "synthetic"
-    try:
-        produce([SIZES[args.size]], root, args.seed, args.workers, progress_bar, args.overwrite)
-    except OtherContentError as error:
-        raise SystemExit(f"error: {error}") from error
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(130) from None
+    args = make_parser(__doc__, SIZES, default="full").parse_args(arguments)
+    draw([SIZES[args.size]], args)
 
 
 if __name__ == "__main__":

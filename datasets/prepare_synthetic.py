@@ -10,7 +10,7 @@ whatever the number of workers.
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,22 +55,24 @@ def progress_bar(name: str, images: int) -> Iterator[Callable[[int], Any]]:
         yield bar.update
 
 
-def main(arguments: list[str] | None = None) -> None:
+def make_parser(description: str, sizes: Iterable[str], default: str) -> argparse.ArgumentParser:
+    """A parser of what :func:`draw` needs, and of ``size``."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     default_root = os.environ.get("DETECTRON2_DATASETS", "datasets")
     parser.add_argument("--root", type=Path, default=Path(default_root), help="datasets' folder")
-    parser.add_argument("--size", choices=SIZES, default="small")
-    parser.add_argument("--only", nargs="+", choices=FORMATS, default=FORMATS, metavar="FORMAT",
-                        help=f"some of {', '.join(FORMATS)}; all by default")  # fmt: skip
+    parser.add_argument("--size", choices=sizes, default=default)
     parser.add_argument("--workers", type=number_of_workers, default=os.cpu_count() or 1,
                         metavar="N", help="processes; as many as cores by default")  # fmt: skip
     parser.add_argument("--seed", type=seed_number, default=0, metavar="S")
     parser.add_argument("--overwrite", action="store_true",
                         help="replace data that were made with other settings")  # fmt: skip
-    args = parser.parse_args(arguments)
-    plans = [plan for plan in SIZES[args.size] if plan.folder in args.only]
+    return parser
+
+
+def draw(plans: list[Plan], args: argparse.Namespace) -> None:
+    """Draw what the plans say; ends the program, with a message, where that cannot be."""
     root = args.root.expanduser() / "synthetic"
     try:
         produce(plans, root, args.seed, args.workers, progress_bar, args.overwrite)
@@ -79,6 +81,14 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = make_parser(__doc__, SIZES, default="small")
+    parser.add_argument("--only", nargs="+", choices=FORMATS, default=FORMATS, metavar="FORMAT",
+                        help=f"some of {', '.join(FORMATS)}; all by default")  # fmt: skip
+    args = parser.parse_args(arguments)
+    draw([plan for plan in SIZES[args.size] if plan.folder in args.only], args)
 
 
 if __name__ == "__main__":
