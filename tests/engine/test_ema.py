@@ -244,6 +244,7 @@ def worker(rank, folder):
     trainer.train(0, 3)
     state = {"average": ema.model.state_dict(), "trained": tiny.state_dict()}
     torch.save(state, f"{folder}/rank{rank}.pt")
+    dist.barrier()  # gloo aborts a process whose peer has gone
     dist.destroy_process_group()
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.launching import needs_launch_on_cpu
+
 
 @pytest.fixture
 def benchmark(monkeypatch):
@@ -23,6 +25,7 @@ def parse(benchmark, *options):
     return parser.parse_args(["--config-file", str(config), *options])
 
 
+@needs_launch_on_cpu
 def test_one_and_two_processes_are_timed(benchmark, tmp_path, capsys):
     options = ["--image-size", "96x64", "--batch", "2", "--people", "1", "--steps", "1"]
     output = tmp_path / "figures.json"

@@ -132,8 +132,11 @@ def test_a_checkpoint_with_keys_that_end_the_process(tmp_path):
     assert refused == 1
 
 
+@pytest.mark.skipif(
+    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 5),
+    reason="PyTorch 2.1 reads what lies behind them in memory",
+)
 def test_pytorch_notices_storages_longer_than_their_bytes(tmp_path):
-    """As it does since 2.3 or so; before, it read what lies behind them in memory."""
     path = tmp_path / "model.pth"
     torch.save({"a": torch.arange(10.0)}, path)
     with zipfile.ZipFile(path) as file:
