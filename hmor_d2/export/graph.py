@@ -6,15 +6,14 @@ from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import torch
-from detectron2.layers import Conv2d, ROIAlign
+from detectron2.layers import ROIAlign
 from detectron2.structures import Boxes
 from torch import Tensor, nn
 from torch.onnx.operators import shape_as_tensor
 
 from ..modeling.channels_last_roi_align import ChannelsLastROIAlign
-from ..modeling.inference import fold_norm
+from ..modeling.inference import fold_norms
 from ..modeling.meta_arch import HMORRCNN
-from ..modeling.pose_head import HeatmapPoseHead
 from ..modeling.roi_heads import HMORROIHeads
 from ..modeling.winograd import WinogradConv2d
 from ..structures import PinholeCameras
@@ -46,11 +45,8 @@ def prepare_for_export(model: nn.Module) -> "PoseGraph":
     if any(isinstance(module, WinogradConv2d) for module in model.modules()):
         raise ValueError("optimize_for_inference changed the model; export it as it was before")
     model = copy.deepcopy(model).cpu().requires_grad_(False)
+    fold_norms(model)
     for parent in list(model.modules()):
-        if isinstance(parent, Conv2d):
-            parent.norm = fold_norm(parent, parent.norm)
-        elif isinstance(parent, HeatmapPoseHead):
-            parent.deconv_norm = fold_norm(parent.deconv, parent.deconv_norm) or nn.Identity()
         for name, child in parent.named_children():
             if isinstance(child, ChannelsLastROIAlign):
                 setattr(parent, name, _plain_roi_align(child))

@@ -15,7 +15,7 @@ from .channels_last_roi_align import use_channels_last_roi_align
 from .pose_head import HeatmapPoseHead
 from .winograd import WinogradConv2d
 
-__all__ = ["fold_norm", "has_bfloat16_units", "optimize_for_inference"]
+__all__ = ["fold_norms", "has_bfloat16_units", "optimize_for_inference"]
 
 
 def optimize_for_inference(
@@ -45,13 +45,12 @@ def optimize_for_inference(
     if bfloat16 is None:
         bfloat16 = has_bfloat16_units()
     model = (model if inplace else copy.deepcopy(model)).requires_grad_(False)
+    fold_norms(model)
     for parent in list(model.modules()):
         if isinstance(parent, Conv2d):
-            parent.norm = fold_norm(parent, parent.norm)
             if parent.activation is F.relu or isinstance(parent.activation, nn.ReLU):
                 parent.activation = nn.ReLU(inplace=True)
         elif isinstance(parent, HeatmapPoseHead):
-            parent.deconv_norm = fold_norm(parent.deconv, parent.deconv_norm) or nn.Identity()
             parent.predictor.weight *= parent.logit_scale
             parent.predictor.bias *= parent.logit_scale
             parent.logit_scale = 1.0
@@ -81,7 +80,16 @@ def has_bfloat16_units() -> bool:
     return bool(capabilities.get("amx_bf16", False))
 
 
-def fold_norm(conv: nn.Conv2d | nn.ConvTranspose2d, norm: nn.Module | None) -> nn.Module | None:
+def fold_norms(model: nn.Module) -> None:
+    """Put every batch norm of a model in evaluation mode into the convolution before it."""
+    for parent in list(model.modules()):
+        if isinstance(parent, Conv2d):
+            parent.norm = _fold_norm(parent, parent.norm)
+        elif isinstance(parent, HeatmapPoseHead):
+            parent.deconv_norm = _fold_norm(parent.deconv, parent.deconv_norm) or nn.Identity()
+
+
+def _fold_norm(conv: nn.Conv2d | nn.ConvTranspose2d, norm: nn.Module | None) -> nn.Module | None:
     """Put a batch norm into the convolution before it.  Returns the norm that is left."""
     if not isinstance(norm, FrozenBatchNorm2d | _BatchNorm) or norm.running_mean is None:
         return norm

@@ -13,7 +13,6 @@ import os
 import signal
 import subprocess
 import sys
-import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -148,20 +147,12 @@ def _train(run: dict) -> None:
 def _fork(run: dict) -> int:
     from detectron2.engine import launch
 
-    child = os.fork()
-    if child == 0:
-        log = os.open(run["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        try:
-            launch(_train, run["processes"], dist_url="auto", args=(run,))
-        except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(1)
-        sys.stdout.flush()
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    from tests.engine.forking import exit_code_of_fork
+
+    def work():
+        launch(_train, run["processes"], dist_url="auto", args=(run,))
+
+    return exit_code_of_fork(work, run["log"])
 
 
 def _start_by_fork() -> None:

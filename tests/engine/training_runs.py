@@ -20,7 +20,6 @@ import signal
 import subprocess
 import sys
 import threading
-import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -109,20 +108,9 @@ def _train(run: dict) -> None:
 
 
 def _fork(run: dict) -> int:
-    child = os.fork()
-    if child == 0:
-        log = os.open(run["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        try:
-            _train(run)
-        except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(1)
-        sys.stdout.flush()
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    from tests.engine.forking import exit_code_of_fork
+
+    return exit_code_of_fork(lambda: _train(run), run["log"])
 
 
 if __name__ == "__main__":

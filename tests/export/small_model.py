@@ -14,6 +14,7 @@ from hmor_d2.checkpoint import HMORCheckpointer
 from hmor_d2.export import example_inputs
 from tests.export.tool import load_tool
 from tests.modeling.test_inference import draw_statistics
+from tests.modeling.thin import make_thin
 
 __all__ = ["SmallModel", "detect", "make_small_model", "picture", "run_tool"]
 
@@ -31,11 +32,7 @@ def make_small_model(folder: Path) -> SmallModel:
     cfg = get_cfg()
     add_hmor_config(cfg)
     cfg.merge_from_file("configs/synthetic/hmor_rcnn_R_50_half_FPN.yaml")
-    cfg.MODEL.FPN.OUT_CHANNELS = 32
-    cfg.MODEL.ROI_BOX_HEAD.FC_DIM = 64
-    cfg.MODEL.ROI_POSE_HEAD.BLOCK_DIM = cfg.MODEL.ROI_DEPTH_HEAD.BLOCK_DIM = 16
-    cfg.MODEL.ROI_POSE_HEAD.DECONV_DIM = 32
-    cfg.MODEL.DEPTH_MAP_HEAD.CONV_DIM = 32
+    make_thin(cfg)
     cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.0
     cfg.TEST.DETECTIONS_PER_IMAGE = 50
     cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST = 128, 224

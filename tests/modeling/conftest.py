@@ -7,6 +7,7 @@ from detectron2.config import get_cfg
 from detectron2.modeling import build_model
 
 from hmor_d2 import add_hmor_config
+from tests.modeling.thin import make_thin
 
 
 @pytest.fixture
@@ -17,11 +18,7 @@ def small_cfg():
     cfg.merge_from_file("configs/Base-HMOR-RCNN-R50-half-FPN.yaml")
     cfg.MODEL.DEVICE = "cpu"
     cfg.MODEL.WEIGHTS = "hmor_d2://resnet50_half_width.pth"
-    cfg.MODEL.FPN.OUT_CHANNELS = 32
-    cfg.MODEL.ROI_BOX_HEAD.FC_DIM = 64
-    cfg.MODEL.ROI_POSE_HEAD.BLOCK_DIM = cfg.MODEL.ROI_DEPTH_HEAD.BLOCK_DIM = 16
-    cfg.MODEL.ROI_POSE_HEAD.DECONV_DIM = 32
-    cfg.MODEL.DEPTH_MAP_HEAD.CONV_DIM = 32
+    make_thin(cfg)
     cfg.MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE = 32
     cfg.MODEL.RPN.POST_NMS_TOPK_TRAIN = 100
     cfg.MODEL.RPN.POST_NMS_TOPK_TEST = 30

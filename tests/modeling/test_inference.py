@@ -125,7 +125,7 @@ def test_a_folded_norm_gives_what_both_gave(kind, conv_kind, bias):
                 alone, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
             )
         )
-        assert inference.fold_norm(conv, norm) is None
+        assert inference._fold_norm(conv, norm) is None
         torch.testing.assert_close(conv(x), expected, rtol=1e-5, atol=1e-5)
     assert (alone - expected).abs().max() > 0.1
 
@@ -133,7 +133,7 @@ def test_a_folded_norm_gives_what_both_gave(kind, conv_kind, bias):
 def test_norms_that_depend_on_the_input_are_left():
     conv = nn.Conv2d(4, 4, 1)
     for norm in (nn.GroupNorm(2, 4), nn.BatchNorm2d(4, track_running_stats=False), None):
-        assert inference.fold_norm(conv, norm) is norm
+        assert inference._fold_norm(conv, norm) is norm
 
 
 def test_a_model_in_training_mode_is_refused(small_model):
