@@ -183,8 +183,9 @@ def add_hmor_config(cfg: CfgNode) -> None:
     cfg.MODEL.ROI_POSE_HEAD.DEPTH_BINS = 28
     cfg.MODEL.ROI_POSE_HEAD.DEPTH_RANGE_MM = 1000.0
     cfg.MODEL.ROI_POSE_HEAD.LOSS_WEIGHT = 5.0
-    # Weight of a loss that draws the heatmaps' three marginals to Gaussians around the joints, so
-    # that none gets stuck on a wrong bin.  0, the paper's: eq. 11 alone trains them.
+    # Weight of a loss that draws the heatmaps' marginals, in the image and along depth, to
+    # Gaussians around the joints, so that none gets stuck on a wrong bin.  0, the paper's: eq. 11
+    # alone trains the heatmaps.
     cfg.MODEL.ROI_POSE_HEAD.MARGINAL_LOSS_WEIGHT = 0.0
     # True: joints outside the RoI (of truncated people) train too, towards the nearest edge and
     # their depth.  False, the paper's: they do not train.

@@ -43,12 +43,14 @@ def marginal_loss(
     """Divergence of heatmaps' marginals from Gaussians around the joints.  Not in the paper.
 
     The gradient of eq. 11 vanishes where a marginal has shrunk to one wrong bin; this one grows.
-    (Joint training of heatmaps and their expectation: Sun et al., Integral Human Pose Regression,
-    ECCV 2018; Nibali et al., Numerical Coordinate Regression, 2018.)
+    That on the image marginal says of every place in the RoI whether the joint is there, which
+    features tell long before they tell its expectation.  (Joint training of heatmaps and their
+    expectation: Sun et al., Integral Human Pose Regression, ECCV 2018; Nibali et al., 3D Human
+    Pose Estimation with 2D Marginal Heatmaps, WACV 2019.)
 
     Args:
-        marginal: (N, J, bins) probabilities.
-        target: (N, J), the joint's place in [0, 1].
+        marginal: (N, J, bins) or (N, J, H, W) probabilities.
+        target: (N, J, 1), or (N, J, 2) of u along W and v along H: the joint's place in [0, 1].
         valid: (N, J) bool.
         sigma_bins: standard deviation of the Gaussians, bins.
         across_processes: see ``masked_mean``.
@@ -57,13 +59,20 @@ def marginal_loss(
         scalar, the mean Kullback-Leibler divergence in nats; zero with a graph where nothing is
         valid.
     """
-    bins = marginal.shape[-1]
-    centers = torch.arange(bins, device=marginal.device, dtype=marginal.dtype) + 0.5
-    place = torch.where(valid, target, 0.5) * bins
-    wanted = (-0.5 * ((centers - place.unsqueeze(-1)) / sigma_bins) ** 2).softmax(dim=-1)
+    target = torch.where(valid.unsqueeze(-1), target, 0.5)
+    wanted = _gaussian(target[..., 0], marginal.shape[-1], sigma_bins)
+    if target.shape[-1] == 2:
+        rows = _gaussian(target[..., 1], marginal.shape[-2], sigma_bins)
+        wanted = rows.unsqueeze(-1) * wanted.unsqueeze(-2)
     # The floor is far below what float32 can add to 1, and keeps the gradient of a lost bin.
     divergence = wanted * ((wanted + 1e-12).log() - (marginal + 1e-12).log())
-    return masked_mean(divergence.sum(dim=-1), valid, across_processes)
+    return masked_mean(divergence.flatten(2).sum(dim=-1), valid, across_processes)
+
+
+def _gaussian(place: torch.Tensor, bins: int, sigma_bins: float) -> torch.Tensor:
+    """Probabilities (..., bins) around (...) places in [0, 1]."""
+    centers = torch.arange(bins, device=place.device, dtype=place.dtype) + 0.5
+    return (-0.5 * ((centers - bins * place.unsqueeze(-1)) / sigma_bins) ** 2).softmax(dim=-1)
 
 
 def absolute_pose_l1_loss(

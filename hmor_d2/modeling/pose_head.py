@@ -41,12 +41,14 @@ class PosePrediction(NamedTuple):
     Attributes:
         coordinates: (N, J, 3) of u, v in [0, 1] across the RoI and z in [-1, 1].
         scores: (N, J) in [0, 1], without gradient.
-        marginals: probabilities of (N, J, bins) each along u, v and z.
+        image: (N, J, H, W) probabilities of a joint's place in the RoI, whatever its depth.
+        depth: (N, J, D) probabilities of its depth, wherever it is.
     """
 
     coordinates: torch.Tensor
     scores: torch.Tensor
-    marginals: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    image: torch.Tensor
+    depth: torch.Tensor
 
 
 def build_pose_head(cfg, input_shape: ShapeSpec) -> nn.Module:
@@ -55,7 +57,7 @@ def build_pose_head(cfg, input_shape: ShapeSpec) -> nn.Module:
 
 
 def soft_argmax_3d(logits: torch.Tensor) -> PosePrediction:
-    """Expected place under a 3D softmax, from its three marginals.
+    """Expected place under a 3D softmax, from its marginals.
 
     Args:
         logits: (N, J, D, H, W).
@@ -65,9 +67,9 @@ def soft_argmax_3d(logits: torch.Tensor) -> PosePrediction:
         probability within 1.5 bins of u times that of v, near 1 for a sharp heatmap.
     """
     # float32 whatever autocast says: half precision cannot sum 28^3 probabilities.
-    marginals = _marginals(logits.float())
+    image, depth = _marginals(logits.float())
     means, masses = [], []
-    for marginal in marginals:
+    for marginal in (image.sum(dim=2), image.sum(dim=3), depth):
         bins = marginal.shape[2]
         centers = torch.arange(bins, device=marginal.device, dtype=marginal.dtype) + 0.5
         mean = (marginal * centers).sum(dim=2)
@@ -76,17 +78,16 @@ def soft_argmax_3d(logits: torch.Tensor) -> PosePrediction:
         masses.append((marginal * near).sum(dim=2))
     u, v, z = means
     coordinates = torch.stack((u, v, 2 * z - 1), dim=-1)
-    return PosePrediction(coordinates, (masses[0] * masses[1]).detach(), marginals)
+    return PosePrediction(coordinates, (masses[0] * masses[1]).detach(), image, depth)
 
 
-def _marginals(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Sums of the softmax over the volume: (N, J, W), (N, J, H) and (N, J, D)."""
+def _marginals(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sums of the softmax over the volume: (N, J, H, W) and (N, J, D)."""
     n, joints, bins, height, width = logits.shape
     places = logits.permute(0, 3, 4, 1, 2)
     if not places.is_contiguous():
         volume = logits.flatten(2).softmax(dim=2).unflatten(2, logits.shape[2:])
-        image = volume.sum(dim=2)
-        return image.sum(dim=2), image.sum(dim=3), volume.sum(dim=(3, 4))
+        return volume.sum(dim=2), volume.sum(dim=(3, 4))
     # In channels_last memory softmax would copy the volume twice.  Here it is read in order, all
     # joints and depths of a place at once, and divided by its sum only as marginals.
     volume = places.reshape(n, height, width, joints * bins)
@@ -94,12 +95,10 @@ def _marginals(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
     volume = volume - top.repeat_interleave(bins, dim=1)[:, None, None]
     volume.detach().clamp_(min=_LEAST_LOGIT)
     volume = volume.exp_()
-    rows = volume.sum(dim=2).view(n, height, joints, bins)
-    columns = volume.sum(dim=1).view(n, width, joints, bins)
-    depths = rows.sum(dim=1)
-    total = depths.sum(dim=2, keepdim=True)
-    u, v = (part.sum(dim=3).transpose(1, 2) for part in (columns, rows))
-    return u / total, v / total, depths / total
+    image = volume.view(n, height, width, joints, bins).sum(dim=4).permute(0, 3, 1, 2)
+    depth = volume.sum(dim=(1, 2)).view(n, joints, bins)
+    total = depth.sum(dim=2, keepdim=True)
+    return image / total.unsqueeze(3), depth / total
 
 
 @POSE_HEAD_REGISTRY.register()
@@ -172,9 +171,7 @@ class HeatmapPoseHead(nn.Module):
         if self.training or x.device.type != "cpu" or torch.jit.is_tracing():
             return self._predict(x)
         parts = [self._predict(people) for people in x.split(_PEOPLE_AT_ONCE)]
-        coordinates, scores, marginals = zip(*parts, strict=True)
-        marginals = tuple(torch.cat(axis) for axis in zip(*marginals, strict=True))
-        return PosePrediction(torch.cat(coordinates), torch.cat(scores), marginals)
+        return PosePrediction(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
     def _predict(self, x: torch.Tensor) -> PosePrediction:
         logits = self.predictor(x)
@@ -198,15 +195,8 @@ class HeatmapPoseHead(nn.Module):
         )
         losses = {"loss_pose": self.loss_weight * loss}
         if self.marginal_loss_weight > 0:
-            u, v, z = target.unbind(dim=-1)
-            loss = sum(
-                marginal_loss(marginal, place, valid, across_processes=True)
-                for marginal, place, valid in zip(
-                    prediction.marginals,
-                    (u, v, (z + 1) / 2),
-                    (valid_uv, valid_uv, valid_z),
-                    strict=True,
-                )
-            )
+            loss = marginal_loss(prediction.image, target[..., :2], valid_uv, across_processes=True)
+            depth = (target[..., 2:] + 1) / 2
+            loss = loss + marginal_loss(prediction.depth, depth, valid_z, across_processes=True)
             losses["loss_pose_marginals"] = self.marginal_loss_weight * loss
         return losses

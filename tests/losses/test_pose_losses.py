@@ -62,17 +62,30 @@ def test_marginal_loss_by_scipy():
         entropy(gaussian(target[n, j]).numpy(), marginal[n, j].double().numpy())
         for n, j in valid.nonzero().tolist()
     ]
-    found = marginal_loss(marginal, target, valid)
+    found = marginal_loss(marginal, target.unsqueeze(-1), valid)
+    np.testing.assert_allclose(found.item(), np.mean(divergences), rtol=1e-4)
+
+
+def test_marginal_loss_of_an_image_by_scipy():
+    image = torch.rand(2, 2, 20 * 24, generator=torch.Generator().manual_seed(1)).softmax(dim=-1)
+    target = torch.tensor([[[0.1, 0.5], [0.0, 1.0]], [[0.33, 0.9], [0.7, 0.2]]])
+    valid = torch.tensor([[True, True], [False, True]])
+    divergences = []
+    for n, j in valid.nonzero().tolist():
+        u, v = target[n, j]
+        wanted = torch.outer(gaussian(v, 20), gaussian(u, 24))
+        divergences.append(entropy(wanted.flatten().numpy(), image[n, j].double().numpy()))
+    found = marginal_loss(image.view(2, 2, 20, 24), target, valid)
     np.testing.assert_allclose(found.item(), np.mean(divergences), rtol=1e-4)
 
 
 @given(st.floats(0, 1))
 def test_marginal_loss_is_zero_at_its_gaussian_and_nowhere_else(place):
     marginal = gaussian(torch.tensor(place, dtype=torch.float64)).float().expand(1, 1, 28)
-    valid = torch.ones(1, 1, dtype=torch.bool)
-    assert abs(marginal_loss(marginal, torch.tensor([[place]]), valid).item()) < 1e-5
-    assert marginal_loss(marginal.flip(-1), torch.tensor([[place]]), valid).item() > -1e-5
-    assert marginal_loss(marginal.roll(3, -1), torch.tensor([[place]]), valid).item() > 0.1
+    valid, target = torch.ones(1, 1, dtype=torch.bool), torch.tensor([[[place]]])
+    assert abs(marginal_loss(marginal, target, valid).item()) < 1e-5
+    assert marginal_loss(marginal.flip(-1), target, valid).item() > -1e-5
+    assert marginal_loss(marginal.roll(3, -1), target, valid).item() > 0.1
 
 
 def test_a_marginal_on_a_wrong_bin_is_let_out_again():
@@ -84,14 +97,16 @@ def test_a_marginal_on_a_wrong_bin_is_let_out_again():
     marginal = logits.softmax(dim=-1)
     expected = (marginal * (torch.arange(28) + 0.5)).sum(dim=-1) / 28
     (alone,) = torch.autograd.grad((expected - target).abs().sum(), logits, retain_graph=True)
-    (with_marginal,) = torch.autograd.grad(marginal_loss(marginal, target, valid), logits)
+    (with_marginal,) = torch.autograd.grad(
+        marginal_loss(marginal, target[..., None], valid), logits
+    )
     assert alone.abs().max() < 1e-6
     assert with_marginal[0, 0, 20] < -0.1 and with_marginal[0, 0, 3] > 0.5
 
 
 def test_marginal_loss_of_nothing_is_zero_with_a_graph():
     logits = torch.zeros(2, 3, 28, requires_grad=True)
-    none, target = torch.zeros(2, 3, dtype=torch.bool), torch.full((2, 3), torch.nan)
+    none, target = torch.zeros(2, 3, dtype=torch.bool), torch.full((2, 3, 1), torch.nan)
     loss = marginal_loss(logits.softmax(dim=-1), target, none)
     loss.backward()
     assert loss.item() == 0 and torch.equal(logits.grad, torch.zeros_like(logits))

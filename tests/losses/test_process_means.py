@@ -47,7 +47,7 @@ def losses(people):
     found = torch.stack(
         [
             relative_pose_l1_loss(pred, target, uv, z, across_processes=True),
-            marginal_loss(marginal, target[..., 0], uv, across_processes=True),
+            marginal_loss(marginal, target[..., :1], uv, across_processes=True),
             absolute_pose_l1_loss(pred, target, z, across_processes=True),
             depth_map_l1_loss(pred[..., 0], cells, across_processes=True),
             refined_depth_l1_loss(

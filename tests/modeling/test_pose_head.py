@@ -40,7 +40,7 @@ def slow_soft_argmax(logits):
 
 def test_soft_argmax_agrees_with_a_loop():
     logits = torch.randn(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(0)) * 3
-    found, scores, _ = soft_argmax_3d(logits)
+    found, scores, *_ = soft_argmax_3d(logits)
     for n in range(2):
         for j in range(3):
             expected = slow_soft_argmax(logits[n, j].double().numpy())
@@ -52,24 +52,24 @@ def test_soft_argmax_agrees_with_a_loop():
 def test_a_sharp_peak_is_its_bins_centre(d, i, j):
     logits = torch.zeros(1, 1, 28, 28, 28)
     logits[0, 0, d, i, j] = 50.0
-    found, score, _ = soft_argmax_3d(logits)
+    found, score, *_ = soft_argmax_3d(logits)
     expected = torch.tensor([(j + 0.5) / 28, (i + 0.5) / 28, 2 * (d + 0.5) / 28 - 1])
     torch.testing.assert_close(found[0, 0], expected)
     assert score.item() > 0.999
 
 
 def test_a_flat_heatmap_is_the_middle_with_a_low_score():
-    found, score, marginals = soft_argmax_3d(torch.zeros(1, 1, 28, 28, 28))
+    found, score, image, depth = soft_argmax_3d(torch.zeros(1, 1, 14, 28, 28))
     torch.testing.assert_close(found[0, 0], torch.tensor([0.5, 0.5, 0.0]), atol=1e-6, rtol=0)
     assert score.item() < 0.05
-    for marginal in marginals:
-        torch.testing.assert_close(marginal, torch.full((1, 1, 28), 1 / 28))
+    torch.testing.assert_close(image, torch.full((1, 1, 28, 28), 1 / 28**2))
+    torch.testing.assert_close(depth, torch.full((1, 1, 14), 1 / 14))
 
 
 def test_head_shapes_and_half_precision():
     head = small_head(num_blocks=3)
     with torch.autocast("cpu", torch.bfloat16):
-        coordinates, scores, _ = head(torch.randn(4, 16, 14, 14))
+        coordinates, scores, *_ = head(torch.randn(4, 16, 14, 14))
     assert coordinates.shape == (4, 5, 3) and scores.shape == (4, 5)
     assert coordinates.dtype == torch.float32
     heatmaps = head.predictor(head.deconv(head.blocks(torch.randn(1, 16, 14, 14))))
@@ -81,10 +81,9 @@ def test_head_shapes_and_half_precision():
 def test_marginals_are_sums_of_the_volume():
     logits = torch.randn(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(1))
     volume = logits.flatten(2).softmax(-1).view(logits.shape)
-    u, v, z = soft_argmax_3d(logits).marginals
-    torch.testing.assert_close(u, volume.sum((2, 3)))
-    torch.testing.assert_close(v, volume.sum((2, 4)))
-    torch.testing.assert_close(z, volume.sum((3, 4)))
+    _, _, image, depth = soft_argmax_3d(logits)
+    torch.testing.assert_close(image, volume.sum(2))
+    torch.testing.assert_close(depth, volume.sum((3, 4)))
 
 
 def test_the_loss_on_marginals_is_added_where_asked_for():
@@ -96,11 +95,9 @@ def test_the_loss_on_marginals_is_added_where_asked_for():
     valid = torch.ones(4, 5, dtype=torch.bool)
     losses = head.losses(prediction, target, valid, valid)
     assert set(losses) == {"loss_pose", "loss_pose_marginals"}
-    u, v, z = prediction.marginals
     expected = 2.0 * (
-        marginal_loss(u, target[..., 0], valid)
-        + marginal_loss(v, target[..., 1], valid)
-        + marginal_loss(z, target[..., 2] / 2 + 0.5, valid)
+        marginal_loss(prediction.image, target[..., :2], valid)
+        + marginal_loss(prediction.depth, target[..., 2:] / 2 + 0.5, valid)
     )
     torch.testing.assert_close(losses["loss_pose_marginals"], expected)
     assert set(small_head().losses(prediction, target, valid, valid)) == {"loss_pose"}
@@ -121,7 +118,7 @@ def test_both_kinds_of_memory_give_the_same_prediction():
         found, expected = soft_argmax_3d(packed), soft_argmax_3d(contiguous)
         torch.testing.assert_close(found.coordinates, expected.coordinates, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(found.scores, expected.scores, rtol=1e-5, atol=1e-6)
-        for a, b in zip(found.marginals, expected.marginals, strict=True):
+        for a, b in zip(found[2:], expected[2:], strict=True):
             assert a.shape == b.shape
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
 
@@ -131,8 +128,8 @@ def test_both_kinds_of_memory_give_the_same_gradient(scale):
     gradients = []
     for logits in volume_logits(3, scale):
         logits = logits.detach().requires_grad_()
-        coordinates, _, marginals = soft_argmax_3d(logits)
-        loss = (coordinates * torch.arange(3)).sum() + sum((m**2).sum() for m in marginals)
+        coordinates, _, image, depth = soft_argmax_3d(logits)
+        loss = (coordinates * torch.arange(3)).sum() + (image**2).sum() + (depth**2).sum()
         loss.backward()
         gradients.append(logits.grad)
     assert gradients[1].abs().max() > 1e-3
