@@ -17,11 +17,14 @@ $(READY): requirements.txt setup.py tools/install_detectron2.py
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Files of tests run side by side, one a core, each with one thread.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(READY)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # The oldest versions that work, in an environment of their own (about 6 GB; it needs Python 3.11 and
 # a C++ compiler).  Another copy of Detectron2's repository:

@@ -40,6 +40,13 @@ setup(
         "export": ["onnx>=1.15", "onnxruntime>=1.17"],
         # playwright drives a Chromium that is on the path, or 'playwright install chromium' gets
         # one; without any, the tests in a browser are skipped.
-        "tests": ["pytest>=7", "hypothesis>=6", "plotly>=6", "playwright>=1.40", "ruff"],
+        "tests": [
+            "hypothesis>=6",
+            "playwright>=1.40",
+            "plotly>=6",
+            "pytest>=7",
+            "pytest-xdist>=3",
+            "ruff",
+        ],
     },
 )

@@ -1,5 +1,11 @@
 """Settings of all tests."""
 
+import os
+
+# Beside other processes of tests one thread each; PyTorch reads this when it starts.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from hypothesis import settings
 
 # A busy machine must not fail a test that is right.

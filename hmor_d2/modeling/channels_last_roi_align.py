@@ -63,69 +63,61 @@ class ChannelsLastROIAlign(nn.Module):
         if not self.aligned:
             sizes = sizes.clamp(min=1.0)
         sizes = sizes / bins
+        grids = sizes.ceil()
         if self.sampling_ratio > 0:
             grids = torch.full_like(sizes, self.sampling_ratio)
-        else:
-            grids = sizes.ceil()
-        first_rows = rois[:, 0].long() * height
-        pooled = features.new_zeros(len(rois), *self.output_size, channels)
-        # Regions of one grid need equally many pixels.
-        for grid in grids.unique(dim=0).tolist():
-            if min(grid) < 1:
-                continue  # nothing to sample: torchvision leaves zeros
-            these = (grids == grids.new_tensor(grid)).all(dim=1).nonzero().squeeze(1)
-            rows, row_weights = _axis(starts, sizes, these, 0, bins[0], grid, height)
-            columns, column_weights = _axis(starts, sizes, these, 1, bins[1], grid, width)
-            rows = (rows + first_rows[these, None, None]) * width
-            # (regions, bins in y, bins in x, rows, columns)
-            places = rows[:, :, None, :, None] + columns[:, None, :, None, :]
-            weights = row_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
-            sums = F.embedding_bag(
-                places.flatten(3).flatten(0, 2),
-                pixels,
-                mode="sum",
-                per_sample_weights=weights.flatten(3).flatten(0, 2),
-            )
-            pooled[these] = sums.view(len(these), *self.output_size, channels)
+        rows, columns = (
+            _axis(starts[:, axis], sizes[:, axis], grids[:, axis], bins[axis], length)
+            for axis, length in enumerate((height, width))
+        )
+        # (regions, bins in y, bins in x, rows, columns)
+        weights = rows[1][:, :, None, :, None] * columns[1][:, None, :, None, :]
+        first_row = rois[:, 0].long() * height
+        places = (rows[0] + first_row[:, None, None])[:, :, None, :, None] * width
+        places = places + columns[0][:, None, :, None, :]
+        used = weights.flatten().nonzero().squeeze(1)
+        ends = weights.count_nonzero(dim=(3, 4)).flatten().cumsum(dim=0)
+        pooled = F.embedding_bag(
+            places.flatten()[used],
+            pixels,
+            torch.cat((ends.new_zeros(1), ends)),
+            mode="sum",
+            per_sample_weights=weights.flatten()[used],
+            include_last_offset=True,
+        ).view(len(rois), *self.output_size, channels)
         return pooled.permute(0, 3, 1, 2)
 
 
 def _axis(
-    starts: Tensor,
-    sizes: Tensor,
-    these: Tensor,
-    axis: int,
-    bins: Tensor,
-    grid: list[float],
-    length: int,
+    start: Tensor, size: Tensor, grid: Tensor, bins: Tensor, length: int
 ) -> tuple[Tensor, Tensor]:
     """Pixels that make up each bin along one axis, and their weights.
 
     Args:
-        starts, sizes: (N, 2) of regions and of their bins, in pixels, pixel centres at integers.
-        these: (R,) regions to treat.
-        axis: 0 for y, 1 for x.
+        start, size: (N,) of regions and of their bins, in pixels, pixel centres at integers.
+        grid: (N,) samples a bin; 0 where there is nothing to sample, as torchvision has it.
         bins: along the axis.
-        grid: samples a bin, by axis.
         length: pixels of the features along the axis.
 
     Returns:
-        (R, bins, K) indices and weights; a bin's weights have the sum 1, less what is outside.
+        (N, bins, K) indices and weights; a bin's weights have the sum 1, less what is outside.
     """
-    start, size = starts[these, axis], sizes[these, axis]
-    samples = int(grid[axis])
-    index = torch.arange(samples, device=start.device)
-    inside = torch.arange(int(bins), device=start.device)[:, None] + (index + 0.5) / samples
-    places = start[:, None, None] + size[:, None, None] * inside  # (R, bins, samples)
+    start, size, grid = (values[:, None, None] for values in (start, size, grid))
+    index = torch.arange(int(grid.max()) if len(grid) else 0, device=start.device)
+    samples = grid.clamp(min=1)
+    places = start + size * (
+        torch.arange(int(bins), device=start.device)[:, None] + (index + 0.5) / samples
+    )
     # As in torchvision: a sample more than a pixel outside counts nothing, others are moved in.
-    share = ((places >= -1) & (places <= length)) / samples
+    counts = (index < grid) & (places >= -1) & (places <= length)
+    share = counts / samples
     places = places.clamp(0, length - 1)
     low = places.floor().clamp(max=max(length - 2, 0))
     upper = places - low
     low = low.long()
-    first = low.amin(dim=2, keepdim=True)
-    steps = low - first
-    span = int(steps.max()) + 2
+    first = low[:, :, :1]
+    steps = torch.where(counts, low - first, 0)
+    span = int(steps.max()) + 2 if steps.numel() else 0
     weights = places.new_zeros((*places.shape[:2], span))
     weights.scatter_add_(2, steps, share * (1 - upper))
     weights.scatter_add_(2, steps + 1, share * upper)

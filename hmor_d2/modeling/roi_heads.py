@@ -200,7 +200,7 @@ class HMORROIHeads(StandardROIHeads):
             keypoints (N, J, 3: x, y, score), poses (N, J, 3 mm) and root depths (N,) mm.
         """
         x = self._pool(features, boxes)
-        coordinates, scores, _ = self.pose_head(x)
+        coordinates, scores, *_ = self.pose_head(x)
         boxes = torch.cat([b.tensor for b in boxes])
         pixels, relative_depth = self._decode(coordinates, boxes)
         roots = pixels[:, self.skeleton.root_index]
