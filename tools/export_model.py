@@ -9,7 +9,8 @@ The file holds the whole model for one image, NMS included, from the resized ima
 camera's intrinsics to boxes, scores, 2D joints, absolute poses and root depths, and beside it what
 a program must know to use it; docs/export.md.  People below MODEL.ROI_HEADS.SCORE_THRESH_TEST are
 not in its answers: a higher threshold saves time.  --check runs the file and the model on pictures
-and fails where they find different people, or joints more than a millimetre apart.
+and fails where they find different people, or joints more than a millimetre apart; --time prints
+what share of this package's time the file needs there.
 """
 
 import argparse
@@ -27,14 +28,15 @@ from hmor_d2 import add_hmor_config, model_zoo
 from hmor_d2.checkpoint import HMORCheckpointer
 from hmor_d2.config_file import merge_config_file
 from hmor_d2.export import (
-    Agreement,
     describe_model,
     export_onnx,
     export_torchscript,
     open_exported,
     prepare_for_export,
     show_agreement,
+    time_exported,
 )
+from hmor_d2.modeling import optimize_for_inference
 from hmor_d2.structures import PinholeCameras
 
 SUFFIXES = (".onnx", ".ts")
@@ -79,20 +81,32 @@ def export(args: argparse.Namespace) -> list[str]:
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
         run, _ = open_exported(path) if args.check else (None, None)
         for picture in args.check:
-            agreement = check(model, run, picture, cfg, args.size)
+            image, intrinsics = read_picture(picture, cfg, args.size)
+            agreement = show_agreement(model, run, image, intrinsics)
             print(f"  {picture}: {agreement}")
+            if args.time:
+                seconds = time_exported(optimize_for_inference(model), run, image, intrinsics)
+                low, share, high = np.quantile(seconds[:, 1] / seconds[:, 0], (0.25, 0.5, 0.75))
+                print(
+                    f"  {np.median(seconds[:, 1]):.3f} s, {share:.2f} ({low:.2f} to {high:.2f}) of "
+                    f"the {np.median(seconds[:, 0]):.3f} s of this package"
+                )
             if not agreement.holds():
                 differing.append(f"{path}: {picture}: {agreement}")
     return differing
 
 
-def check(
-    model: nn.Module, run, picture: Path, cfg: CfgNode, size: tuple[int, int] | None
-) -> Agreement:
-    """Both on one picture, before a camera of INPUT.DEFAULT_FOV_DEG; OSError if unreadable."""
-    image = cv2.imread(str(picture), cv2.IMREAD_COLOR) if picture.is_file() else None
+def read_picture(
+    path: Path, cfg: CfgNode, size: tuple[int, int] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (3, H, W) and intrinsics (4,) of a camera of INPUT.DEFAULT_FOV_DEG, float32.
+
+    Raises:
+        OSError: if the picture cannot be read.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
     if image is None:
-        raise OSError(f"{picture}: cannot be read as a picture")
+        raise OSError(f"{path}: cannot be read as a picture")
     limits = cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST
     # Both get the same pixels: how they are interpolated does not matter here.
     height, width = size or ResizeShortestEdge.get_output_shape(*image.shape[:2], *limits)
@@ -101,7 +115,7 @@ def check(
         image = image[:, :, ::-1]
     camera = PinholeCameras.from_fov([(height, width)], cfg.INPUT.DEFAULT_FOV_DEG)
     pixels = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
-    return show_agreement(model, run, pixels, camera.tensor[0].numpy())
+    return pixels, camera.tensor[0].numpy()
 
 
 def parse_args(arguments: list[str] | None) -> argparse.Namespace:
@@ -122,6 +136,7 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
         help="fix the size of images, for runtimes that need it; default: any size",
     )
     add("--check", nargs="+", type=Path, default=[], metavar="PICTURE", help="compare on these")
+    add("--time", action="store_true", help="compare the time that they take, too")
     add(
         "--opts",
         nargs=argparse.REMAINDER,

@@ -1,6 +1,7 @@
 """tools/export_model.py and hmor_d2.export: what is refused, and what --check finds."""
 
 import copy
+import re
 import sys
 
 import cv2
@@ -136,6 +137,12 @@ def test_the_check_runs_both(small, tmp_path, capsys):
     assert "x.onnx: " in text and "MB" in text
     assert f"{photo}: " in text and "people; largest differences: joint " in text
     assert not text.split(f"{photo}: ")[1].startswith("0 ")
+    assert "of this package" not in text
+    assert run_tool(small, tmp_path / "x.onnx", "--time", "--check", photo) == 0
+    assert re.search(
+        r"  \d\.\d{3} s, \d+\.\d\d \(.* to .*\) of the \d\.\d{3} s of this package",
+        capsys.readouterr().out,
+    )
 
 
 def test_the_check_fails_where_the_file_differs(small, exported, tmp_path, capsys, monkeypatch):
@@ -152,7 +159,7 @@ def test_the_check_fails_where_the_file_differs(small, exported, tmp_path, capsy
     assert run_tool(small, tmp_path / "x.ts", "--check", photo) == 1
     assert "joint 1.5 mm" in capsys.readouterr().err
     with pytest.raises(OSError, match=r"no\.png: cannot be read as a picture"):
-        load_tool().check(small.model, run, tmp_path / "no.png", small.cfg, None)
+        load_tool().read_picture(tmp_path / "no.png", small.cfg, None)
 
 
 def test_how_differences_are_told(small, exported):
