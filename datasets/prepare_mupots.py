@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hmor_d2.atomic_file import write_atomically
-from hmor_d2.data.annotations import DatasetError
+from hmor_d2.data.dataset_error import DatasetError
 from hmor_d2.data.datasets.mupots import mupots_boxes
 from hmor_d2.data.datasets.mupots_annotations import (
     MUPOTS_IMAGE_SIZES,

@@ -18,7 +18,7 @@ from fvcore.common.checkpoint import Checkpointer
 
 from .atomic_file import write_atomically
 from .checkpoint_files import CheckpointError, find_problem, read_checkpoint, write_checkpoint
-from .data.annotations import DatasetError
+from .data.dataset_error import DatasetError
 from .data.safe_pickle import load_pickle
 
 __all__ = ["CheckpointError", "HMORCheckpointer", "averaged_weights"]

@@ -1,8 +1,8 @@
 """Dataset loaders, registration, the mapper and the training loader."""
 
 from . import builtin  # registers the paper's datasets
-from .annotations import DatasetError
 from .build import build_hmor_train_loader
+from .dataset_error import DatasetError
 from .dataset_mapper import HMORDatasetMapper
 from .registration import (
     register_coco_keypoints,

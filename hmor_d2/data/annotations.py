@@ -1,40 +1,27 @@
-"""Checks of annotations, shared by the dataset loaders and the mapper, and the error they raise.
+"""Checks of annotations, shared by the dataset loaders and the mapper.
 
 A broken annotation stops the run with its file, image and field, rather than reach the loss as a
 NaN.  People come in millions: :func:`check_person` is for one person, a few microseconds;
 :func:`stack_field` takes one field of many people to an array and checks it there.
 """
 
-import contextlib
-import gc
 import itertools
-import json
 import math
-import os
-import reprlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from detectron2.structures import BoxMode
 
 from ..skeleton import Skeleton
+from .dataset_error import Where, field_error, require
 
 __all__ = [
     "LARGEST",
-    "DatasetError",
-    "Where",
     "as_float64",
-    "broken_json",
     "check_image_size",
     "check_intrinsics",
     "check_person",
-    "collector_paused",
-    "field_error",
-    "load_json",
-    "require",
-    "require_file",
-    "require_path",
     "stack_field",
 ]
 
@@ -44,99 +31,6 @@ LARGEST = 1e15
 _VISIBILITY = frozenset((0, 1, 2))
 # Numbers in nested lists; a pickle may name one list in a million places.
 _MAX_NUMBERS = 1_000_000
-# Fields that an error lists, characters of a value that it shows.
-_MAX_LISTED, _MAX_SHOWN = 20, 500
-_SHORT = reprlib.Repr()
-_SHORT.maxlevel = 4
-
-
-class DatasetError(ValueError):
-    """A dataset's file does not hold what its format promises."""
-
-
-class Where(NamedTuple):
-    """Place of an annotation, for messages; cheap to build, formatted only when needed."""
-
-    file: str
-    image_id: Any = None
-    annotation_id: Any = None
-
-    def __str__(self) -> str:
-        image = "" if self.image_id is None else f", image {self.image_id}"
-        annotation = "" if self.annotation_id is None else f", annotation {self.annotation_id}"
-        return f"{self.file}{image}{annotation}"
-
-
-def field_error(where: Where | str, field: str, found: object, expected: str) -> DatasetError:
-    """The error to raise for a field; ``found`` is a value, shortened, or a description."""
-    return DatasetError(f"{where}: field '{field}': found {_shown(found)}, expected {expected}")
-
-
-def _shown(found: object) -> str:
-    try:
-        return found if isinstance(found, str) else _SHORT.repr(found)[:_MAX_SHOWN]
-    except Exception:  # an integer of 5000 digits, a list that holds itself a thousand times, ...
-        return f"a {type(found).__name__} that cannot be shown"
-
-
-def require_path(path: str, content: str) -> None:
-    """Raise DatasetError, naming DETECTRON2_DATASETS, unless ``path`` exists."""
-    if not os.path.exists(path):
-        root = os.getenv("DETECTRON2_DATASETS", "datasets")
-        raise DatasetError(
-            f"{path}: found nothing there, expected {content}; registered datasets are looked up "
-            f"under DETECTRON2_DATASETS, here '{root}' (see datasets/README.md)"
-        )
-
-
-def require_file(path: str, content: str) -> None:
-    """Raise DatasetError unless ``path`` exists and is no folder."""
-    require_path(path, content)
-    if os.path.isdir(path):
-        raise DatasetError(f"{path}: found a folder, expected {content}")
-
-
-def broken_json(path: str, error: Exception) -> DatasetError:
-    """The error to raise for a file that does not parse."""
-    return DatasetError(f"{path}: found broken JSON ({error}), expected a whole file")
-
-
-@contextlib.contextmanager
-def collector_paused() -> Iterator[None]:
-    """Keep the garbage collector off while millions of lists are made, none of them garbage.
-
-    It would visit all of them again and again: half the time that a large JSON file takes.
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def load_json(path: str) -> Any:
-    """Parse a JSON file.  Raises DatasetError where it is missing, a folder or not whole."""
-    try:
-        with collector_paused(), open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except OSError:
-        require_file(path, "a JSON file")
-        raise
-    except (ValueError, RecursionError) as error:  # of JSON, UTF-8, huge numbers, deep lists
-        raise broken_json(path, error) from error
-
-
-def require(record: Mapping[str, Any], field: str, where: Where | str) -> Any:
-    """``record[field]``.  Raises DatasetError that lists the fields found where it is absent."""
-    if not isinstance(record, Mapping):
-        raise field_error(where, field, record, "an object with this field")
-    if field not in record:
-        listed = sorted(str(key) if isinstance(key, str) else _shown(key) for key in record)
-        more = f" and {len(listed) - _MAX_LISTED} more" if len(listed) > _MAX_LISTED else ""
-        raise field_error(where, field, f"fields {listed[:_MAX_LISTED]}{more}", "this field")
-    return record[field]
 
 
 def check_image_size(height: Any, width: Any, where: Where | str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .annotations import Where, as_float64, field_error
+from .annotations import as_float64
+from .dataset_error import Where, field_error
 
 __all__ = ["array_field"]
 

@@ -13,8 +13,9 @@ from detectron2.utils.logger import log_every_n
 
 from ..skeleton import JointMapping, Skeleton, available_skeletons, get_skeleton
 from ..structures import PinholeCameras, Poses3D
-from .annotations import DatasetError, check_intrinsics, check_person, field_error
+from .annotations import check_intrinsics, check_person
 from .augmentations import build_augmentations
+from .dataset_error import DatasetError, field_error
 from .image_file import read_picture
 
 __all__ = ["HMORDatasetMapper"]

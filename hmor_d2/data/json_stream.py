@@ -19,7 +19,8 @@ from typing import Any, TextIO
 import numpy as np
 import orjson
 
-from .annotations import DatasetError, Where, broken_json, field_error, require_file
+from .dataset_error import DatasetError, Where, field_error, require_file
+from .json_file import broken_json
 
 __all__ = ["stream_json_arrays"]
 

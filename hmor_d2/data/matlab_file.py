@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .annotations import DatasetError
+from .dataset_error import DatasetError
 
 __all__ = ["MAX_UNPACKED_BYTES", "read_matlab_file"]
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from detectron2.structures import BoxMode
 
-from .annotations import Where, check_intrinsics, field_error
+from .annotations import check_intrinsics
+from .dataset_error import Where, field_error
 
 __all__ = [
     "NEAREST_MM",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .annotations import Where, field_error, require
+from .dataset_error import Where, field_error, require
 
 __all__ = ["check_rotation", "require_id", "require_list", "require_text"]
 

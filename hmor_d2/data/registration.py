@@ -10,7 +10,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from ..skeleton import Skeleton, get_skeleton
 from . import datasets as loaders
-from .annotations import DatasetError
+from .dataset_error import DatasetError
 
 __all__ = [
     "datasets_root",

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .annotations import DatasetError, collector_paused, require_file
 from .bounded_unpickler import BoundedUnpickler, Refused, check_keys
+from .dataset_error import DatasetError, require_file
+from .json_file import collector_paused
 
 __all__ = ["load_pickle"]
 

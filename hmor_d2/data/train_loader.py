@@ -17,7 +17,7 @@ from detectron2.utils.serialize import PicklableWrapper
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..random_state import seeded
-from .annotations import DatasetError
+from .dataset_error import DatasetError
 
 __all__ = ["RepeatSampler", "SampleOrder", "TrainLoader", "TrainSamples"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from ..data.annotations import DatasetError, field_error, require
+from ..data.dataset_error import DatasetError, field_error, require
 from ..skeleton import Skeleton, get_skeleton
 from .metrics import align_procrustes, mean_or_nan, mpjpe, pa_mpjpe, root_errors, share
 from .people import place

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.annotations import DatasetError, field_error
+from ..data.dataset_error import DatasetError, field_error
 from ..data.datasets.mupots_annotations import (
     MUPOTS_JOINT_SET,
     MUPOTS_SEQUENCES,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.annotations import field_error
+from ..data.dataset_error import field_error
 from ..data.datasets.mupots_annotations import MUPOTS_JOINT_SET, MUPOTS_SEQUENCES
 from ..skeleton import Skeleton, get_skeleton
 from .mupots import evaluate_mupots

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from ..data.annotations import field_error, require
+from ..data.dataset_error import field_error, require
 from ..skeleton import Skeleton, get_skeleton
 from .metrics import mean_or_nan, mpjpe, root_errors, share
 from .people import place

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from detectron2.structures import BoxMode, Instances
 
-from ..data.annotations import check_person, field_error
+from ..data.annotations import check_person
+from ..data.dataset_error import field_error
 from ..skeleton import Skeleton, get_skeleton
 from .matching import clip_boxes
 

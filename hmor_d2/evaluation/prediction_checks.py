@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..data.annotations import field_error, stack_field
+from ..data.annotations import stack_field
+from ..data.dataset_error import field_error
 from ..skeleton import Skeleton
 
 __all__ = ["check_millimetres", "stack_numbers"]

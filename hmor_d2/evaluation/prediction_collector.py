@@ -14,7 +14,8 @@ import numpy as np
 from detectron2.data import DatasetCatalog
 from detectron2.evaluation import DatasetEvaluator
 
-from ..data.annotations import check_image_size, field_error, require
+from ..data.annotations import check_image_size
+from ..data.dataset_error import field_error, require
 from ..skeleton import Skeleton
 from .people import place, predicted_people
 from .pose_json import json_array, people_to_json, pose_header, write_json

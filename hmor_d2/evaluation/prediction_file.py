@@ -40,7 +40,8 @@ from typing import Any
 
 import numpy as np
 
-from ..data.annotations import field_error, load_json, require
+from ..data.dataset_error import field_error, require
+from ..data.json_file import load_json
 from ..data.matlab_file import read_matlab_file
 from ..skeleton import Skeleton
 from .pose_json import write_json

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.annotations import require
+from ..data.dataset_error import require
 from ..skeleton import Skeleton, get_skeleton
 from .people import annotated_people, field_shapes, place
 from .prediction_collector import PredictionCollector

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hmor_d2.data.annotations import DatasetError
+from hmor_d2.data.dataset_error import DatasetError
 from tests.data.writers import write_json
 
 # How a content is broken, and what the message must say besides the file.

@@ -2,14 +2,9 @@
 
 import pytest
 
-from hmor_d2.data.annotations import (
-    DatasetError,
-    Where,
-    check_intrinsics,
-    check_person,
-    load_json,
-    stack_field,
-)
+from hmor_d2.data.annotations import check_intrinsics, check_person, stack_field
+from hmor_d2.data.dataset_error import DatasetError, Where
+from hmor_d2.data.json_file import load_json
 from hmor_d2.skeleton import get_skeleton
 
 HUGE = 10**400

@@ -15,7 +15,7 @@ from detectron2.evaluation import COCOEvaluator
 from detectron2.structures import Boxes, BoxMode, Instances
 from detectron2.utils.visualizer import Visualizer
 
-from hmor_d2.data.annotations import DatasetError
+from hmor_d2.data.dataset_error import DatasetError
 from hmor_d2.data.registration import (
     register_coco_keypoints,
     register_custom_datasets,

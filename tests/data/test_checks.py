@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from detectron2.structures import BoxMode
 
-from hmor_d2.data.annotations import DatasetError
 from hmor_d2.data.checks import check_annotations
 from hmor_d2.data.checks.bodies import PART_BOUNDS_MM, part_lengths, part_name
 from hmor_d2.data.checks.people import stack_people
 from hmor_d2.data.checks.projection import reprojection_errors, undistortion_errors
+from hmor_d2.data.dataset_error import DatasetError
 from hmor_d2.data.datasets import load_panoptic
 from hmor_d2.skeleton import get_skeleton
 from tests.data.bodies import STANDING, standing_person

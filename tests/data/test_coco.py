@@ -8,7 +8,8 @@ import pytest
 from detectron2.data.datasets import load_coco_json
 from detectron2.structures import BoxMode
 
-from hmor_d2.data.annotations import DatasetError, Where, check_person
+from hmor_d2.data.annotations import check_person
+from hmor_d2.data.dataset_error import DatasetError, Where
 from hmor_d2.data.datasets import load_coco_keypoints
 from hmor_d2.skeleton import get_skeleton
 from tests.data.bad_inputs import COCO_STYLE, assert_refused, assert_unreadable_refused

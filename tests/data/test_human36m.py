@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from hmor_d2.data.annotations import DatasetError, Where, check_person
+from hmor_d2.data.annotations import check_person
+from hmor_d2.data.dataset_error import DatasetError, Where
 from hmor_d2.data.datasets.human36m import HUMAN36M_SPLITS, load_human36m
 from hmor_d2.skeleton import get_skeleton
 from tests.data.bad_inputs import COCO_STYLE, assert_refused, assert_unreadable_refused

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hmor_d2.data.annotations import DatasetError
+from hmor_d2.data.dataset_error import DatasetError
 from hmor_d2.data.json_stream import _Reader, stream_json_arrays
 
 # What the two parsers treat differently, and texts that look like the end of an element.

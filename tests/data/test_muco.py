@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from detectron2.structures import BoxMode
 
-from hmor_d2.data.annotations import DatasetError, Where, check_person
+from hmor_d2.data.annotations import check_person
+from hmor_d2.data.dataset_error import DatasetError, Where
 from hmor_d2.data.datasets import load_muco_json
 from hmor_d2.data.json_stream import stream_json_arrays
 from hmor_d2.skeleton import get_skeleton

@@ -7,7 +7,7 @@ import pytest
 from scipy.io import savemat
 from scipy.sparse import csc_array
 
-from hmor_d2.data.annotations import DatasetError
+from hmor_d2.data.dataset_error import DatasetError
 from hmor_d2.data.datasets.mupots_annotations import (
     MuPoTSSequence,
     read_mupots_sequence,

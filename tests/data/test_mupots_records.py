@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from detectron2.structures import BoxMode
 
-from hmor_d2.data.annotations import DatasetError, Where, check_person
+from hmor_d2.data.annotations import check_person
+from hmor_d2.data.dataset_error import DatasetError, Where
 from hmor_d2.data.datasets.mupots import load_mupots, load_mupots_json, mupots_boxes
 from hmor_d2.data.datasets.mupots_annotations import MUPOTS_SEQUENCES
 from hmor_d2.skeleton import get_skeleton

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from hmor_d2.data.annotations import DatasetError, Where, check_person
+from hmor_d2.data.annotations import check_person
+from hmor_d2.data.dataset_error import DatasetError, Where
 from hmor_d2.data.datasets import load_panoptic
 from hmor_d2.skeleton import get_skeleton
 from tests.data.writers import panoptic_camera, write_json, write_panoptic

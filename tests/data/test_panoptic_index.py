@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hmor_d2.data.annotations import DatasetError
+from hmor_d2.data.dataset_error import DatasetError
 from hmor_d2.data.datasets import load_panoptic, panoptic
 from hmor_d2.data.datasets.panoptic_files import list_frames, read_bodies
 from hmor_d2.data.datasets.panoptic_index import index_path, read_index, write_index

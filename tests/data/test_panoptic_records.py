@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from hmor_d2.data.annotations import DatasetError, Where, check_person
+from hmor_d2.data.annotations import check_person
+from hmor_d2.data.dataset_error import DatasetError, Where
 from hmor_d2.data.datasets.panoptic import load_panoptic
 from hmor_d2.data.datasets.panoptic_records import load_panoptic_records
 from hmor_d2.skeleton import get_skeleton

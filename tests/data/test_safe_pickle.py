@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hmor_d2.data.annotations import DatasetError
+from hmor_d2.data.dataset_error import DatasetError
 from hmor_d2.data.datasets.panoptic_records import load_panoptic_records
 from hmor_d2.data.datasets.threedpw import load_threedpw
 from hmor_d2.data.safe_pickle import load_pickle

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hmor_d2.data.annotations import DatasetError, Where, check_person
+from hmor_d2.data.annotations import check_person
+from hmor_d2.data.dataset_error import DatasetError, Where
 from hmor_d2.data.datasets.threedpw import load_threedpw
 from hmor_d2.skeleton import get_skeleton
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import integrate
 from scipy.spatial.transform import Rotation
 
-from hmor_d2.data.annotations import DatasetError
+from hmor_d2.data.dataset_error import DatasetError
 from hmor_d2.evaluation.threedpw import ThreeDPWEvaluator, limb_pck_and_auc, set_errors
 from hmor_d2.skeleton import get_skeleton
 from tests.evaluation.protocol_scenes import (

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from hmor_d2.data.annotations import DatasetError
+from hmor_d2.data.dataset_error import DatasetError
 from hmor_d2.evaluation.human36m import ACTIONS, Human36MEvaluator, protocol_errors
 from hmor_d2.skeleton import get_skeleton
 from tests.evaluation.protocol_scenes import (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from hmor_d2.data.annotations import DatasetError
+from hmor_d2.data.dataset_error import DatasetError
 from hmor_d2.data.datasets.mupots_annotations import MUPOTS_SEQUENCES, read_mupots_sequence
 from hmor_d2.evaluation.mupots import MUPOTS_FIGURES, evaluate_mupots
 from hmor_d2.evaluation.mupots_protocol import JOINT_GROUPS

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from hmor_d2.data.annotations import DatasetError
+from hmor_d2.data.dataset_error import DatasetError
 from hmor_d2.data.datasets import load_panoptic
 from hmor_d2.evaluation.panoptic import PANOPTIC_RULES, PanopticEvaluator
 from hmor_d2.evaluation.pose_matching import (

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hmor_d2.data.annotations import DatasetError, as_float64, field_error
+from hmor_d2.data.annotations import as_float64
+from hmor_d2.data.dataset_error import DatasetError, field_error
 from hmor_d2.data.datasets.threedpw import load_threedpw
 from hmor_d2.data.safe_pickle import load_pickle
 from tests.data.test_threedpw import make_sequence, write_sequence

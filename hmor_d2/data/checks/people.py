@@ -9,7 +9,8 @@ import numpy as np
 from detectron2.structures import BoxMode
 
 from ...skeleton import Skeleton, available_skeletons, get_skeleton
-from ..annotations import Where, field_error, require, stack_field
+from ..annotations import stack_field
+from ..dataset_error import Where, field_error, require
 
 __all__ = ["People", "stack_people"]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..annotations import Where, check_image_size, check_intrinsics, require
+from ..annotations import check_image_size, check_intrinsics
+from ..dataset_error import Where, require
 from .published import PublishedCounts
 from .rows import Check, note, skip
 

@@ -16,14 +16,9 @@ import pycocotools.mask as mask_util
 from detectron2.structures import BoxMode
 
 from ...skeleton import get_skeleton
-from ..annotations import (
-    Where,
-    check_image_size,
-    field_error,
-    load_json,
-    require,
-    stack_field,
-)
+from ..annotations import check_image_size, stack_field
+from ..dataset_error import Where, field_error, require
+from ..json_file import load_json
 from ..record_fields import require_id, require_list, require_text
 
 __all__ = ["image_record", "load_coco_keypoints", "read_coco_style_json"]

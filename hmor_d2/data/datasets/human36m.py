@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 
 from ...skeleton import get_skeleton
-from ..annotations import Where, collector_paused, field_error, load_json, stack_field
+from ..annotations import stack_field
+from ..dataset_error import Where, field_error
+from ..json_file import collector_paused, load_json
 from ..projection import project_joints
 from .coco import image_record, read_coco_style_json
 from .human36m_camera import read_camera, to_camera_frame

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..annotations import Where, check_intrinsics, field_error, require, stack_field
+from ..annotations import check_intrinsics, stack_field
+from ..dataset_error import Where, field_error, require
 from ..projection import project_joints
 from ..record_fields import check_rotation
 

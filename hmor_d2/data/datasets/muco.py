@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ...skeleton import get_skeleton
-from ..annotations import collector_paused, require_file
+from ..dataset_error import require_file
+from ..json_file import collector_paused
 from ..record_cache import load_or_build
 from .muco_columns import JOINT_SET, LAYOUT, read_muco_columns, unpack_text
 from .posed_people import posed_annotations

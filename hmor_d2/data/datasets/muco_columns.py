@@ -10,14 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...skeleton import get_skeleton
-from ..annotations import (
-    Where,
-    check_image_size,
-    check_intrinsics,
-    field_error,
-    require,
-    stack_field,
-)
+from ..annotations import check_image_size, check_intrinsics, stack_field
+from ..dataset_error import Where, field_error, require
 from ..json_stream import stream_json_arrays
 from ..record_fields import require_id, require_text
 from .posed_people import check_boxes, check_in_front

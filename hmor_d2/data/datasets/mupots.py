@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ...skeleton import get_skeleton
-from ..annotations import DatasetError, Where, check_intrinsics, field_error, require, stack_field
+from ..annotations import check_intrinsics, stack_field
+from ..dataset_error import DatasetError, Where, field_error, require
 from ..projection import enlarged_box
 from .coco import image_record, read_coco_style_json
 from .mupots_annotations import (

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ...skeleton import get_skeleton
-from ..annotations import field_error, require, require_file, stack_field
+from ..annotations import stack_field
+from ..dataset_error import field_error, require, require_file
 from ..matlab_file import read_matlab_file
 
 __all__ = [

@@ -8,7 +8,8 @@ x = fx X/Z + cx, and a few thousand joints a sequence fix it to about 0.001 px.
 import numpy as np
 
 from ...skeleton import get_skeleton
-from ..annotations import DatasetError, check_intrinsics
+from ..annotations import check_intrinsics
+from ..dataset_error import DatasetError
 from .mupots_annotations import MUPOTS_JOINT_SET, MuPoTSSequence
 
 __all__ = ["MUPOTS_PROJECTED_JOINTS", "fit_mupots_intrinsics"]

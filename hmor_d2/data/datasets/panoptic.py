@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from ..annotations import DatasetError, require_path
+from ..dataset_error import DatasetError, require_path
 from ..projection import annotate_people
 from .panoptic_calibration import HDCamera, load_calibration
 from .panoptic_files import Bodies, find_poses, image_folder, list_frames, read_bodies

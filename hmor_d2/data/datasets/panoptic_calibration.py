@@ -6,14 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..annotations import (
-    Where,
-    check_image_size,
-    field_error,
-    load_json,
-    require,
-    stack_field,
-)
+from ..annotations import check_image_size, stack_field
+from ..dataset_error import Where, field_error, require
+from ..json_file import load_json
 from ..projection import camera_intrinsics
 from ..record_fields import check_rotation, require_list, require_text
 

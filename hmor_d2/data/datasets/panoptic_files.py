@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..annotations import DatasetError, Where, field_error, load_json, require, stack_field
+from ..annotations import stack_field
+from ..dataset_error import DatasetError, Where, field_error, require
+from ..json_file import load_json
 from ..record_fields import require_list
 
 __all__ = ["POSES", "Bodies", "find_poses", "image_folder", "list_frames", "read_bodies"]

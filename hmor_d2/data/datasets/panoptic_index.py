@@ -29,7 +29,8 @@ import numpy as np
 
 from ...atomic_file import write_atomically
 from ...stored_zip import require_unpacked
-from ..annotations import LARGEST, DatasetError, require_path
+from ..annotations import LARGEST
+from ..dataset_error import DatasetError, require_path
 from .panoptic_files import POSES, Bodies, find_poses, image_folder, list_frames, read_bodies
 
 __all__ = ["SequenceIndex", "index_path", "read_index", "write_index"]

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..annotations import DatasetError, Where, field_error, stack_field
+from ..annotations import stack_field
+from ..dataset_error import DatasetError, Where, field_error
 from ..projection import camera_intrinsics
 from .panoptic_calibration import load_calibration
 

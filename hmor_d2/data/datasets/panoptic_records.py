@@ -19,17 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...skeleton import get_skeleton
-from ..annotations import (
-    LARGEST,
-    DatasetError,
-    Where,
-    check_image_size,
-    collector_paused,
-    field_error,
-    require,
-    stack_field,
-)
+from ..annotations import LARGEST, check_image_size, stack_field
 from ..array_fields import array_field
+from ..dataset_error import DatasetError, Where, field_error, require
+from ..json_file import collector_paused
 from ..projection import annotate_people, camera_intrinsics
 from ..safe_pickle import load_pickle
 from .panoptic_record_lens import record_distortions

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from detectron2.structures import BoxMode
 
-from ..annotations import Where, field_error
+from ..dataset_error import Where, field_error
 
 __all__ = ["check_boxes", "check_in_front", "posed_annotations"]
 

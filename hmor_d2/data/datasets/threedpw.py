@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...skeleton import get_skeleton
-from ..annotations import LARGEST, DatasetError, Where, field_error, require, require_path
+from ..annotations import LARGEST
 from ..array_fields import array_field
+from ..dataset_error import DatasetError, Where, field_error, require, require_path
 from ..image_file import open_picture
 from ..projection import annotate_people, camera_intrinsics
 from ..safe_pickle import load_pickle
