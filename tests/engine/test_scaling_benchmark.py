@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.launching import needs_launch_on_cpu
 
@@ -38,9 +39,36 @@ def test_one_and_two_processes_are_timed(benchmark, tmp_path, capsys):
     assert one["efficiency"]["median"] == 1 and one["exchange_seconds"]["median"] == 0
     assert two["exchange_seconds"]["median"] > 0
     seconds = one["seconds"]["median"], two["seconds"]["median"]
+    assert two["speed"]["median"] == pytest.approx(seconds[0] / seconds[1])
     assert two["efficiency"]["median"] == pytest.approx(seconds[0] / (2 * seconds[1]))
+
+
+def test_threads_are_shared_out(benchmark, monkeypatch, tmp_path):
+    asked = []
+
+    class Step:
+        gradient_bytes = 0
+
+        def __init__(self, *_):
+            asked.append(torch.get_num_threads())
+
+        def __call__(self):
+            pass
+
+        def exchange_seconds(self):
+            return 0.0
+
+    monkeypatch.setattr(benchmark, "ScalingStep", Step)
+    before, file = torch.get_num_threads(), str(tmp_path / "row.json")
+    for processes, options in ((1, ["--total-threads", "4"]), (2, ["--total-threads", "4"])):
+        monkeypatch.setattr(benchmark.comm, "get_world_size", lambda n=processes: n)
+        benchmark.measure(parse(benchmark, *options), file)
+    benchmark.measure(parse(benchmark, "--threads", "3"), file)
+    assert asked == [4, 2, 3] and torch.get_num_threads() == before
 
 
 def test_shares_must_be_equal(benchmark):
     with pytest.raises(SystemExit, match=r"--batch is 4, expected a multiple of each of \[1, 3\]"):
         benchmark.run(parse(benchmark, "--batch", "4", "--processes", "3"))
+    with pytest.raises(SystemExit, match=r"--total-threads is 3, expected a multiple of each"):
+        benchmark.run(parse(benchmark, "--total-threads", "3"))

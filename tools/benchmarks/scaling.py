@@ -1,10 +1,11 @@
 """Training speed of one process with a whole batch and of several with equal shares of it.
 
-Every process has as many threads, so on a CPU twice the processes have twice the cores, as on GPUs.
+Every process has as many threads, so on a CPU twice the processes have twice the cores, as on GPUs;
+with --total-threads they share the cores instead, which shows how to divide a machine.
 Each step is forward, backward with the exchange of gradients, and SGD with momentum, on the same
 random people however many processes share them.  Proposals are fixed, as random weights would find
-others.  The numbers of processes take turns; an efficiency is of the speeds of one turn: that of n
-processes over n times that of one.  Loading data is not part of it.
+others.  The numbers of processes take turns; a speed is that of n processes over that of one in the
+same turn, an efficiency that by n.  Loading data is not part of it.
 
 The exchange of gradients is also timed alone.
 """
@@ -41,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=count, default=5, help="timed, after one to warm up")
     parser.add_argument("--repeats", type=count, default=3, help="turns")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--threads", type=count, default=1, help="of each process")
+    threads = parser.add_mutually_exclusive_group()
+    threads.add_argument("--threads", type=count, default=1, help="of each process")
+    threads.add_argument("--total-threads", type=count, help="of all processes together")
     parser.add_argument("--json", help="file for the figures")
 
 
@@ -49,6 +52,10 @@ def run(args: argparse.Namespace) -> None:
     numbers = sorted({1, *args.processes})
     if any(args.batch % n for n in numbers):
         raise SystemExit(f"--batch is {args.batch}, expected a multiple of each of {numbers}")
+    if args.total_threads and any(args.total_threads % n for n in numbers):
+        raise SystemExit(
+            f"--total-threads is {args.total_threads}, expected a multiple of each of {numbers}"
+        )
     rows = {n: [] for n in numbers}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(args.repeats):
@@ -62,6 +69,7 @@ def run(args: argparse.Namespace) -> None:
         "batch": args.batch,
         "people": args.people,
         "threads": args.threads,
+        "total_threads": args.total_threads,
         "device": args.device,
         "processor": platform.processor() or platform.machine(),
         "torch": torch.__version__,
@@ -77,7 +85,8 @@ def run(args: argparse.Namespace) -> None:
 def measure(args: argparse.Namespace, file: str) -> None:
     """One process's work; the first one writes the figures."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(args.threads)
+    shared = args.total_threads and args.total_threads // comm.get_world_size()
+    torch.set_num_threads(shared or args.threads)
     try:
         step = ScalingStep(read_config(args), args)
         step()
@@ -174,7 +183,7 @@ def make_row(processes: int, turns: list[dict], one: list[dict]) -> dict:
     return {
         "processes": processes,
         "seconds": summary([turn["seconds"] for turn in turns]),
-        "steps_per_second": summary([1 / turn["seconds"] for turn in turns]),
+        "speed": summary([a["seconds"] / b["seconds"] for a, b in pairs]),
         "efficiency": summary([a["seconds"] / (processes * b["seconds"]) for a, b in pairs]),
         "exchange_seconds": summary([turn["exchange_seconds"] for turn in turns]),
     }
@@ -182,19 +191,20 @@ def make_row(processes: int, turns: list[dict], one: list[dict]) -> dict:
 
 def print_table(figures: dict) -> None:
     width, height = figures["image_size"]
+    threads = f"{figures['threads']} threads a process"
+    if figures["total_threads"]:
+        threads = f"{figures['total_threads']} threads in all"
     print(
         f"{figures['config_file']}, {figures['batch']} images of {width}x{height} a step with "
-        f"{figures['people']} people each, {figures['threads']} threads a process\n"
+        f"{figures['people']} people each, {threads}\n"
         f"{figures['gradient_megabytes']:.0f} MB of gradients, torch {figures['torch']}, "
         f"{figures['device']} ({figures['processor']}); medians (quartiles)\n"
     )
-    print(
-        f"{'processes':<11}{'seconds a step':<26}{'steps a second':<26}{'efficiency':<24}exchange"
-    )
+    print(f"{'processes':<11}{'seconds a step':<26}{'speed':<24}{'efficiency':<24}exchange")
     for row in figures["rows"]:
         print(
             f"{row['processes']:<11}{with_quartiles(row['seconds'], 3):<26}"
-            f"{with_quartiles(row['steps_per_second'], 3):<26}"
+            f"{with_quartiles(row['speed'], 2):<24}"
             f"{with_quartiles(row['efficiency'], 2):<24}"
             f"{row['exchange_seconds']['median']:.3f} s"
         )
