@@ -71,6 +71,7 @@ def export(args: argparse.Namespace) -> list[str]:
     """Write the files; returns how those differ from the model that differ too much."""
     cfg, model = load_model(args)
     graph = prepare_for_export(model)
+    quick = optimize_for_inference(model) if args.time else None
     metadata = describe_model(cfg, args.size)
     differing = []
     for path in args.output:
@@ -85,7 +86,7 @@ def export(args: argparse.Namespace) -> list[str]:
             agreement = show_agreement(model, run, image, intrinsics)
             print(f"  {picture}: {agreement}")
             if args.time:
-                seconds = time_exported(optimize_for_inference(model), run, image, intrinsics)
+                seconds = time_exported(quick, run, image, intrinsics)
                 low, share, high = np.quantile(seconds[:, 1] / seconds[:, 0], (0.25, 0.5, 0.75))
                 print(
                     f"  {np.median(seconds[:, 1]):.3f} s, {share:.2f} ({low:.2f} to {high:.2f}) of "

@@ -66,25 +66,34 @@ class ChannelsLastROIAlign(nn.Module):
         grids = sizes.ceil()
         if self.sampling_ratio > 0:
             grids = torch.full_like(sizes, self.sampling_ratio)
-        rows, columns = (
-            _axis(starts[:, axis], sizes[:, axis], grids[:, axis], bins[axis], length)
-            for axis, length in enumerate((height, width))
-        )
-        # (regions, bins in y, bins in x, rows, columns)
-        weights = rows[1][:, :, None, :, None] * columns[1][:, None, :, None, :]
-        first_row = rois[:, 0].long() * height
-        places = (rows[0] + first_row[:, None, None])[:, :, None, :, None] * width
-        places = places + columns[0][:, None, :, None, :]
-        used = weights.flatten().nonzero().squeeze(1)
-        ends = weights.count_nonzero(dim=(3, 4)).flatten().cumsum(dim=0)
-        pooled = F.embedding_bag(
-            places.flatten()[used],
-            pixels,
-            torch.cat((ends.new_zeros(1), ends)),
-            mode="sum",
-            per_sample_weights=weights.flatten()[used],
-            include_last_offset=True,
-        ).view(len(rois), *self.output_size, channels)
+        first_rows = rois[:, 0].long() * height
+        pooled = features.new_zeros(len(rois), *self.output_size, channels)
+        # All regions of a group are given room for the pixels of its largest: up to 8 samples a
+        # bin along an axis nearly all, up to 64 a few that are long, and so on.
+        groups = (grids.clamp(min=1).log2() / 3).ceil().clamp(min=1)
+        for group in groups.unique(dim=0):
+            these = (groups == group).all(dim=1).nonzero().squeeze(1)
+            rows, columns = (
+                _axis(
+                    starts[these, axis], sizes[these, axis], grids[these, axis], bins[axis], length
+                )
+                for axis, length in enumerate((height, width))
+            )
+            # (regions, bins in y, bins in x, rows, columns)
+            weights = rows[1][:, :, None, :, None] * columns[1][:, None, :, None, :]
+            places = (rows[0] + first_rows[these, None, None])[:, :, None, :, None] * width
+            places = places + columns[0][:, None, :, None, :]
+            used = weights.flatten().nonzero().squeeze(1)
+            ends = weights.count_nonzero(dim=(3, 4)).flatten().cumsum(dim=0)
+            sums = F.embedding_bag(
+                places.flatten()[used],
+                pixels,
+                torch.cat((ends.new_zeros(1), ends)),
+                mode="sum",
+                per_sample_weights=weights.flatten()[used],
+                include_last_offset=True,
+            )
+            pooled[these] = sums.view(len(these), *self.output_size, channels)
         return pooled.permute(0, 3, 1, 2)
 
 
@@ -103,7 +112,7 @@ def _axis(
         (N, bins, K) indices and weights; a bin's weights have the sum 1, less what is outside.
     """
     start, size, grid = (values[:, None, None] for values in (start, size, grid))
-    index = torch.arange(int(grid.max()) if len(grid) else 0, device=start.device)
+    index = torch.arange(int(grid.max()), device=start.device)
     samples = grid.clamp(min=1)
     places = start + size * (
         torch.arange(int(bins), device=start.device)[:, None] + (index + 0.5) / samples
