@@ -91,15 +91,15 @@ def sample_training_people(
             gt_boxes, gt_keypoints, gt_poses, gt_person_index.
         people_counts: annotated people of each image.
         num_classes: label of the background.
-        batch_size_per_image: proposals an image at most, the best of each person always among
-            them; 0 for all.
+        batch_size_per_image: proposals an image at most, the best of each person that has an
+            annotated joint always among them; 0 for all.
         num_joints: J, needed where the batch shows nobody.
 
     Returns:
-        the people, 0 RoIs where no proposal of this process is of one: the heads pass these on,
-        so that every parameter takes part in the step and batch norms that synchronise between
-        processes meet.  Such norms need something: where no process has any, the first one gets
-        one RoI, the whole of its first image, in which nothing is valid.
+        the people that have annotated joints, 0 RoIs where no proposal of this process is of one:
+        the heads pass these on, so that every parameter takes part in the step and batch norms
+        that synchronise between processes meet.  Such norms need something: where no process has
+        any, the first one gets one RoI, the whole of its first image, in which nothing is valid.
     """
     chosen = [
         _choose(p, count, num_classes, batch_size_per_image) if count > 0 else None
@@ -129,6 +129,10 @@ def sample_training_people(
 def _choose(proposals: Instances, people_count: int, num_classes: int, limit: int) -> Instances:
     labels = proposals.gt_classes
     proposals = proposals[(labels >= 0) & (labels != num_classes)]
+    # Others have nothing to learn from: in COCO two people of five have a box alone.
+    proposals = proposals[
+        (proposals.gt_keypoints.tensor[..., 2] > 0).any(dim=1) | proposals.gt_poses.valid.any(dim=1)
+    ]
     if limit <= 0 or len(proposals) <= limit:
         return proposals
     people = proposals.gt_person_index

@@ -62,6 +62,19 @@ def test_a_limit_keeps_the_best_of_each_person():
     assert len(sample_training_people([make_proposals(3, 30, 10)], [3], 1, 2, 17)) == 3
 
 
+def test_people_without_annotated_joints_take_no_roi():
+    proposals = make_proposals(3, 30, 10)
+    proposals.gt_keypoints.tensor[proposals.gt_person_index != 1, :, 2] = 0
+    unseen = proposals.gt_person_index == 2  # the first one's joints are known in 3D alone
+    proposals.gt_poses.tensor[unseen] = 0
+    proposals.gt_poses.valid[unseen] = False
+    for limit in (0, 4):
+        people = sample_training_people([proposals], [3], 1, limit, 17)
+        assert len(people) == (limit or 20)
+        assert set(people.person_index.tolist()) == {0, 1}
+        assert people.people_per_image == 3
+
+
 def test_a_process_without_anybody_has_no_roi_where_another_has(monkeypatch):
     """One RoI would be part of statistics that the processes share."""
     alone = [make_proposals(0, 0, 4), make_proposals(2, 0, 4)]  # people, but no proposal of them
