@@ -128,11 +128,9 @@ def sample_training_people(
 
 def _choose(proposals: Instances, people_count: int, num_classes: int, limit: int) -> Instances:
     labels = proposals.gt_classes
-    proposals = proposals[(labels >= 0) & (labels != num_classes)]
-    # Others have nothing to learn from: in COCO two people of five have a box alone.
-    proposals = proposals[
-        (proposals.gt_keypoints.tensor[..., 2] > 0).any(dim=1) | proposals.gt_poses.valid.any(dim=1)
-    ]
+    # People without joints teach these heads nothing: in COCO two of five have a box alone.
+    annotated = (proposals.gt_keypoints.tensor[..., 2] > 0) | proposals.gt_poses.valid
+    proposals = proposals[(labels >= 0) & (labels != num_classes) & annotated.any(dim=1)]
     if limit <= 0 or len(proposals) <= limit:
         return proposals
     people = proposals.gt_person_index
