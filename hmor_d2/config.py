@@ -187,6 +187,9 @@ def add_hmor_config(cfg: CfgNode) -> None:
     # Gaussians around the joints, so that none gets stuck on a wrong bin.  0, the paper's: eq. 11
     # alone trains the heatmaps.
     cfg.MODEL.ROI_POSE_HEAD.MARGINAL_LOSS_WEIGHT = 0.0
+    # At test, a joint is near its heatmap's highest peak alone, within about this share of the RoI,
+    # and not drawn to the RoI's middle by a wide heatmap.  0, the paper's: the mean over all of it.
+    cfg.MODEL.ROI_POSE_HEAD.TEST_PEAK_SIGMA = 0.0
     # True: joints outside the RoI (of truncated people) train too, towards the nearest edge and
     # their depth.  False, the paper's: they do not train.
     cfg.MODEL.ROI_POSE_HEAD.CLAMP_TRUNCATED = False

@@ -1,6 +1,4 @@
-"""PoseHead: 3D heatmaps of a RoI and their soft-argmax (the paper's section 3.3, eq. 11)."""
-
-from typing import NamedTuple
+"""PoseHead: 3D heatmaps of a RoI, and the joints' places in them (the paper's section 3.3)."""
 
 import torch
 from detectron2.config import configurable
@@ -12,21 +10,16 @@ from torch.nn import functional as F
 from ..losses import marginal_loss, relative_pose_l1_loss
 from ..skeleton import get_skeleton
 from .residual_blocks import build_residual_blocks
+from .soft_argmax import PosePrediction, soft_argmax_3d
 
 __all__ = [
     "POSE_HEAD_REGISTRY",
     "HeatmapPoseHead",
-    "PosePrediction",
     "build_pose_head",
-    "soft_argmax_3d",
 ]
 
 # At test on a CPU: heatmaps of more people do not fit into its caches (1.5 MB a person).
 _PEOPLE_AT_ONCE = 2
-
-# Below the largest logit: what is lower adds nothing, but its exponentials, numbers smaller than
-# float32 can normalise, take a processor many times as long.
-_LEAST_LOGIT = -87.0
 
 POSE_HEAD_REGISTRY = Registry("POSE_HEAD")
 POSE_HEAD_REGISTRY.__doc__ = """
@@ -35,70 +28,9 @@ Registry for pose heads.  The registered object is called with ``obj(cfg, input_
 """
 
 
-class PosePrediction(NamedTuple):
-    """What a pose head says of N people.
-
-    Attributes:
-        coordinates: (N, J, 3) of u, v in [0, 1] across the RoI and z in [-1, 1].
-        scores: (N, J) in [0, 1], without gradient.
-        image: (N, J, H, W) probabilities of a joint's place in the RoI, whatever its depth.
-        depth: (N, J, D) probabilities of its depth, wherever it is.
-    """
-
-    coordinates: torch.Tensor
-    scores: torch.Tensor
-    image: torch.Tensor
-    depth: torch.Tensor
-
-
 def build_pose_head(cfg, input_shape: ShapeSpec) -> nn.Module:
     """Build the head named by ``cfg.MODEL.ROI_POSE_HEAD.NAME``."""
     return POSE_HEAD_REGISTRY.get(cfg.MODEL.ROI_POSE_HEAD.NAME)(cfg, input_shape)
-
-
-def soft_argmax_3d(logits: torch.Tensor) -> PosePrediction:
-    """Expected place under a 3D softmax, from its marginals.
-
-    Args:
-        logits: (N, J, D, H, W).
-
-    Returns:
-        the prediction; bin i of n has its centre at (i + 0.5) / n of the range.  A score is the
-        probability within 1.5 bins of u times that of v, near 1 for a sharp heatmap.
-    """
-    # float32 whatever autocast says: half precision cannot sum 28^3 probabilities.
-    image, depth = _marginals(logits.float())
-    means, masses = [], []
-    for marginal in (image.sum(dim=2), image.sum(dim=3), depth):
-        bins = marginal.shape[2]
-        centers = torch.arange(bins, device=marginal.device, dtype=marginal.dtype) + 0.5
-        mean = (marginal * centers).sum(dim=2)
-        near = (centers - mean.detach().unsqueeze(2)).abs() <= 1.5
-        means.append(mean / bins)
-        masses.append((marginal * near).sum(dim=2))
-    u, v, z = means
-    coordinates = torch.stack((u, v, 2 * z - 1), dim=-1)
-    return PosePrediction(coordinates, (masses[0] * masses[1]).detach(), image, depth)
-
-
-def _marginals(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sums of the softmax over the volume: (N, J, H, W) and (N, J, D)."""
-    n, joints, bins, height, width = logits.shape
-    places = logits.permute(0, 3, 4, 1, 2)
-    if not places.is_contiguous():
-        volume = logits.flatten(2).softmax(dim=2).unflatten(2, logits.shape[2:])
-        return volume.sum(dim=2), volume.sum(dim=(3, 4))
-    # In channels_last memory softmax would copy the volume twice.  Here it is read in order, all
-    # joints and depths of a place at once, and divided by its sum only as marginals.
-    volume = places.reshape(n, height, width, joints * bins)
-    top = volume.detach().amax(dim=(1, 2)).view(n, joints, bins).amax(dim=2)
-    volume = volume - top.repeat_interleave(bins, dim=1)[:, None, None]
-    volume.detach().clamp_(min=_LEAST_LOGIT)
-    volume = volume.exp_()
-    image = volume.view(n, height, width, joints, bins).sum(dim=4).permute(0, 3, 1, 2)
-    depth = volume.sum(dim=(1, 2)).view(n, joints, bins)
-    total = depth.sum(dim=2, keepdim=True)
-    return image / total.unsqueeze(3), depth / total
 
 
 @POSE_HEAD_REGISTRY.register()
@@ -119,6 +51,7 @@ class HeatmapPoseHead(nn.Module):
         logit_scale: float,
         loss_weight: float,
         marginal_loss_weight: float = 0.0,
+        test_peak_sigma: float = 0.0,
     ):
         """
         Args:
@@ -131,6 +64,7 @@ class HeatmapPoseHead(nn.Module):
             logit_scale: factor from the last convolution's output to the heatmaps' logits.
             loss_weight: weight of L_pose.
             marginal_loss_weight: weight of the loss on the heatmaps' marginals; 0 for none.
+            test_peak_sigma: at test, see :func:`soft_argmax_3d`.
         """
         super().__init__()
         channels = input_shape.channels
@@ -139,6 +73,7 @@ class HeatmapPoseHead(nn.Module):
         self.logit_scale = logit_scale
         self.loss_weight = loss_weight
         self.marginal_loss_weight = marginal_loss_weight
+        self.test_peak_sigma = test_peak_sigma
         self.blocks = build_residual_blocks(channels, num_blocks, block_dim, norm)
         self.deconv = ConvTranspose2d(
             channels, deconv_dim, kernel_size=4, stride=2, padding=1, bias=norm == ""
@@ -163,6 +98,7 @@ class HeatmapPoseHead(nn.Module):
             "logit_scale": head.LOGIT_SCALE,
             "loss_weight": head.LOSS_WEIGHT,
             "marginal_loss_weight": head.MARGINAL_LOSS_WEIGHT,
+            "test_peak_sigma": head.TEST_PEAK_SIGMA,
         }
 
     def forward(self, x: torch.Tensor) -> PosePrediction:
@@ -177,7 +113,8 @@ class HeatmapPoseHead(nn.Module):
         logits = self.predictor(x)
         if self.logit_scale != 1.0:
             logits = self.logit_scale * logits
-        return soft_argmax_3d(logits.unflatten(1, (self.num_joints, self.depth_bins)))
+        logits = logits.unflatten(1, (self.num_joints, self.depth_bins))
+        return soft_argmax_3d(logits, 0.0 if self.training else self.test_peak_sigma)
 
     def losses(
         self,

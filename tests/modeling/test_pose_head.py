@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from hmor_d2.losses import marginal_loss
-from hmor_d2.modeling.pose_head import HeatmapPoseHead, soft_argmax_3d
+from hmor_d2.modeling.pose_head import HeatmapPoseHead
+from hmor_d2.modeling.soft_argmax import soft_argmax_3d
 
 
 def small_head(**changes):
@@ -64,6 +65,52 @@ def test_a_flat_heatmap_is_the_middle_with_a_low_score():
     assert score.item() < 0.05
     torch.testing.assert_close(image, torch.full((1, 1, 28, 28), 1 / 28**2))
     torch.testing.assert_close(depth, torch.full((1, 1, 14), 1 / 14))
+
+
+@given(
+    st.tuples(*[st.floats(6.0, 22.0)] * 2 + [st.floats(4.0, 10.0)]),
+    st.floats(0.02, 0.2),
+)
+def test_near_its_peak_a_symmetric_heatmap_has_its_centre(centre, sigma):
+    # Sizes differ, so that axes cannot be taken for each other.
+    sizes = (28, 30, 14)
+    axes = [
+        -0.5 * ((torch.arange(n) + 0.5 - c) / 1.5) ** 2 for n, c in zip(sizes, centre, strict=True)
+    ]
+    logits = axes[2][:, None, None] + axes[1][:, None] + axes[0]
+    found, score, *_ = soft_argmax_3d(logits[None, None], sigma)
+    u, v, z = (c / n for n, c in zip(sizes, centre, strict=True))
+    # One mean-shift step of a Gaussian from the nearest bin leaves at most half a bin.
+    error = (found[0, 0] - torch.tensor([u, v, 2 * z - 1])).abs()
+    assert (error <= torch.tensor([0.5 / 28, 0.5 / 30, 1.0 / 14]) + 1e-5).all()
+    assert score > 0.2
+
+
+def test_the_lower_of_two_peaks_draws_the_mean_but_not_the_peak():
+    logits = torch.full((1, 1, 28, 28, 28), -20.0)
+    logits[0, 0, 5, 20, 4] = 1.0
+    logits[0, 0, 25, 2, 24] = 0.0
+    mean = soft_argmax_3d(logits).coordinates[0, 0]
+    peak = soft_argmax_3d(logits, 0.1).coordinates[0, 0]
+    high = torch.tensor([4.5 / 28, 20.5 / 28, 2 * 5.5 / 28 - 1])
+    torch.testing.assert_close(peak, high, atol=1e-3, rtol=0)
+    assert (mean - high).abs().min() > 0.1
+
+
+def test_a_head_takes_the_peak_at_test_alone():
+    head = small_head(test_peak_sigma=0.1)
+    x = torch.randn(3, 16, 14, 14)
+    for training in (True, False):
+        head.train(training)
+        nn.init.normal_(head.predictor.weight)
+        with torch.no_grad():
+            heatmaps = head.predictor(torch.relu(head.deconv_norm(head.deconv(head.blocks(x)))))
+            found = head(x).coordinates
+        volume = heatmaps.unflatten(1, (5, 28))
+        mean, peak = soft_argmax_3d(volume), soft_argmax_3d(volume, 0.1)
+        expected, other = (mean, peak) if training else (peak, mean)
+        torch.testing.assert_close(found, expected.coordinates, atol=1e-4, rtol=1e-4)
+        assert (found - other.coordinates).abs().max() > 0.01
 
 
 def test_head_shapes_and_half_precision():

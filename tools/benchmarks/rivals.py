@@ -11,7 +11,7 @@ from torch.fx.experimental.optimization import fuse
 from torchvision.models import resnet50
 
 from hmor_d2.modeling import optimize_for_inference
-from hmor_d2.modeling.pose_head import soft_argmax_3d
+from hmor_d2.modeling.soft_argmax import soft_argmax_3d
 from hmor_d2.structures import PinholeCameras
 
 __all__ = ["CropRoute", "build_crop_route", "build_keypoint_rcnn"]
