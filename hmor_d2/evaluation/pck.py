@@ -177,7 +177,8 @@ class FoundPeople:
             ``detection_rate``, people found / annotated people;
             ``false_positives_per_person``, false alarms / annotated people, and
             ``false_positives_per_image``;
-            ``people``, ``matched`` (found) and ``matched_2d`` (found, in PCK), numbers.
+            ``people``, ``matched`` (found), ``matched_2d`` (found, in PCK) and ``joints_2d``
+            (their joints in PCK), numbers: with them, PCK of several datasets is one PCK.
         """
         counts = self._counts
         return {
@@ -188,6 +189,7 @@ class FoundPeople:
             "people": counts["people"],
             "matched": counts["matched"],
             "matched_2d": counts["matched_2d"],
+            "joints_2d": counts["joints"],
         }
 
     def describe_joints(self) -> str:

@@ -19,11 +19,12 @@ from .metrics import (
 from .pck import FoundPeople
 from .people import annotated_people, field_shapes, place
 from .prediction_collector import PredictionCollector
+from .scene_scale import common_scale, pair_depth_slope
 
 __all__ = ["Pose3DEvaluator"]
 
 # Figures that are numbers of people.
-_NUMBERS = ("people", "people_3d", "matched", "matched_2d", "matched_3d")
+_NUMBERS = ("people", "people_3d", "matched", "matched_2d", "joints_2d", "matched_3d")
 # 3DPCK's, of Mehta et al. (3DV 2017).
 _PCK_RADIUS_MM = 150.0
 
@@ -46,6 +47,11 @@ class Pose3DEvaluator(PredictionCollector):
       three valid joints off a line are left out of this mean.
     - ``ABS_MPJPE``: without alignment.
     - ``MRPE``: distance of the root joint; ``MRPE_x``, ``MRPE_y``, ``MRPE_z`` its components.
+    - ``SCALE``: :func:`~.scene_scale.common_scale` of matched people; ``ABS_MPJPE_SCALED``: without
+      alignment but for this one factor, the same for the whole dataset.
+    - ``BIAS_z``: mean of predicted minus true root depth; negative: people come out too near.
+    - ``PAIR_SLOPE``: :func:`~.scene_scale.pair_depth_slope` of matched people; below 1, people of
+      an image come out too close to each other in depth.
     - ``ORD``: pairs of matched people of an image whose predicted root depths are in the right
       order, among those whose true root depths differ; ``ORD_all`` among such pairs of all
       people with 3D, so that a pair with a missed person is wrong.
@@ -61,7 +67,7 @@ class Pose3DEvaluator(PredictionCollector):
     - ``false_positives_per_person``: unmatched predictions / annotated people;
       ``false_positives_per_image``: over all images of the dataset.
     - ``people``, ``people_3d``, ``matched``, ``matched_2d`` (with a torso), ``matched_3d``:
-      numbers of people.
+      numbers of people; ``joints_2d``: of joints in PCK.
 
     No name has a hyphen: Detectron2's ``print_csv_format`` leaves such metrics out.
     """
@@ -162,6 +168,7 @@ class Pose3DEvaluator(PredictionCollector):
             matched[name][with_3d] for name in ("pred", "depth", "gt", "valid", "image")
         )
         distance, components = root_errors(pred, gt, valid, root)
+        scale = common_scale(pred, gt, valid)
         right_pairs, pairs = ordinal_accuracy(depth, gt[:, root, 2], image)
         near, joints = (n.sum() for n in pck(pred, gt, valid, np.full(len(gt), _PCK_RADIUS_MM)))
         return {
@@ -172,6 +179,10 @@ class Pose3DEvaluator(PredictionCollector):
             "MRPE_x": mean_or_nan(components[:, 0]),
             "MRPE_y": mean_or_nan(components[:, 1]),
             "MRPE_z": mean_or_nan(components[:, 2]),
+            "SCALE": scale,
+            "ABS_MPJPE_SCALED": mean_or_nan(mpjpe(scale * pred, gt, valid)),
+            "BIAS_z": mean_or_nan(pred[:, root, 2] - gt[:, root, 2]),
+            "PAIR_SLOPE": pair_depth_slope(depth, gt[:, root, 2], image),
             "ORD": share(right_pairs, pairs),
             "ORD_all": share(right_pairs, totals["pairs"]),
             "ORD_joint": share(*joint_order_accuracy(pred, gt, valid, image)),

@@ -80,14 +80,19 @@ def make_instances(
     """Predictions with the projections and boxes that belong to their poses."""
     pixels = project(poses) if pixels is None else pixels
     boxes = extents(pixels) if len(pixels) else np.zeros((0, 4))
-    instances = Instances((HEIGHT, WIDTH))
+    return fill_instances(boxes, scores, pixels, poses, poses[:, 0, 2], (HEIGHT, WIDTH))
+
+
+def fill_instances(boxes, scores, pixels, poses, depth, size: tuple[int, int]) -> Instances:
+    """What a model returns for one image, of the values that it predicts."""
+    instances = Instances(size)
     confidence = np.ones((*pixels.shape[:2], 1))
     fields = {
         "pred_boxes": boxes,
         "scores": scores,
         "pred_keypoints": np.concatenate((pixels, confidence), axis=2),
         "pred_keypoints_cam": poses,
-        "pred_root_depth": poses[:, 0, 2],
+        "pred_root_depth": depth,
         "pred_classes": np.zeros(len(scores)),
     }
     for name, value in fields.items():

@@ -19,7 +19,6 @@ from tests.evaluation.protocol_scenes import (
     make_instances,
     make_record,
     random_poses,
-    registering,
     run,
 )
 
@@ -27,11 +26,6 @@ SMPL24, MUCO17 = get_skeleton("smpl24"), get_skeleton("muco17")
 # As numbered by SMPL, from the challenge's code and the dataset's description.
 LIMBS = [1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21]
 LSP14 = [*LIMBS, 12, 15]
-
-
-@pytest.fixture
-def register():
-    yield from registering()
 
 
 def slow_pa(pred, gt):

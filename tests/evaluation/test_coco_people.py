@@ -86,6 +86,7 @@ def slow_pose2d(content, predictions, skeleton, joints, score_threshold):
         "people": people,
         "matched": matched,
         "matched_2d": matched_2d,
+        "joints_2d": counted,
     }
 
 

@@ -11,7 +11,7 @@ from detectron2.engine import launch
 from hmor_d2 import add_hmor_config
 from hmor_d2.data import register_coco_keypoints
 from hmor_d2.evaluation import build_evaluator
-from tests.evaluation import test_3dpw, test_coco, test_human36m, test_panoptic
+from tests.evaluation import panoptic_scenes, test_3dpw, test_coco, test_human36m
 from tests.launching import needs_launch_on_cpu
 
 MUCO17 = test_3dpw.MUCO17
@@ -25,7 +25,7 @@ FILES = {
 
 def register_scenes(folder):
     scenes = {
-        "gathering_panoptic": test_panoptic.make_scene(0),
+        "gathering_panoptic": panoptic_scenes.make_scene(0),
         "gathering_3dpw": test_3dpw.make_scene(0, MUCO17),
         "gathering_human36m": test_human36m.make_scene(0),
     }

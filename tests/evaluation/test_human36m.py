@@ -15,17 +15,11 @@ from tests.evaluation.protocol_scenes import (
     make_instances,
     make_record,
     random_poses,
-    registering,
     run,
 )
 
 H36M17 = get_skeleton("h36m17")
 L_SHOULDER, R_SHOULDER = 11, 14
-
-
-@pytest.fixture
-def register():
-    yield from registering()
 
 
 def add_thorax(joints):

@@ -1,6 +1,5 @@
 """A model's predictions on MuPoTS-3D: joints by name, pixels, processes, files, and the tool."""
 
-import importlib.util
 import json
 import logging
 import math
@@ -25,17 +24,10 @@ from tests.evaluation.mupots_scenes import (
     standing_people,
     write_sequences,
 )
-from tests.evaluation.protocol_scenes import (
-    HEIGHT,
-    WIDTH,
-    by_names,
-    make_instances,
-    registering,
-    run,
-)
+from tests.evaluation.protocol_scenes import HEIGHT, WIDTH, by_names, make_instances, run
 from tests.launching import needs_launch_on_cpu
+from tests.scripts import load_script
 
-register = pytest.fixture(registering)
 SEQUENCES = {"TS3": (5, 2), "TS7": (4, 3)}
 
 
@@ -170,11 +162,7 @@ def test_report(scene, caplog):
 
 
 def load_tool():
-    path = Path(__file__).resolve().parents[2] / "tools/evaluate.py"
-    spec = importlib.util.spec_from_file_location("evaluate_tool", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tools/evaluate.py")
 
 
 def test_written_predictions_give_the_tool_the_same_figures(scene, tmp_path, capsys):

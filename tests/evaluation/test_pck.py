@@ -126,6 +126,7 @@ def test_figures_by_hand():
         "people": 3,
         "matched": 2,
         "matched_2d": 1,
+        "joints_2d": 3,
     }
     # The next image's person is 12 px off in two of four joints, of 50 px of torso.
     offsets = np.array([[12.0, 0], [0, 12], [0, 0], [0, 0], [0, 0]])
@@ -141,7 +142,8 @@ def test_figures_by_hand():
     )
     figures = found.figures()
     assert figures["PCK@0.2"] == pytest.approx((3 + 2) / (3 + 4))
-    assert figures["detection_rate"] == 3 / 5 and figures["matched_2d"] == 2
+    assert figures["detection_rate"] == 3 / 5
+    assert figures["matched_2d"] == 2 and figures["joints_2d"] == 7
     assert figures["false_positives_per_person"] == 2 / 5
     assert figures["false_positives_per_image"] == 1
     assert found.compared_joints == ("left_shoulder", "right_shoulder", "right_hip", "nose")

@@ -10,13 +10,8 @@ from detectron2.data import MetadataCatalog
 from hmor_d2 import add_hmor_config
 from hmor_d2.evaluation import build_evaluator
 from hmor_d2.skeleton import get_skeleton
-from tests.evaluation.protocol_scenes import (
-    make_instances,
-    make_record,
-    registering,
-)
+from tests.evaluation.protocol_scenes import make_instances, make_record
 
-register = pytest.fixture(registering)
 JOINTS = get_skeleton("muco17").num_joints
 
 

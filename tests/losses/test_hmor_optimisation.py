@@ -1,5 +1,7 @@
 """Gradient descent on HMOR alone puts free poses into the right order."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -72,3 +74,33 @@ def test_each_level_reaches_its_own_order(level):
     after = evaluate(descend(start, gt, valid, (level,), 250), gt, valid)
     assert before > 0.2
     assert after[f"hmor/wrong_{level}"] < 0.1 * before
+
+
+def test_a_smaller_scene_costs_less():
+    _, gt, valid = tensors(make_scene(0, 4), torch.float64)
+    _, pred, _ = tensors(make_scene(1, 4), torch.float64)
+    normals = sample_view_normals(4, torch.Generator().manual_seed(0), include_camera=True).double()
+    by_scale = [
+        torch.stack(list(hmor_losses(s * pred, gt, valid, SKELETON, normals).values()))
+        for s in (0.0, 0.5, 0.9, 1.0, 1.1)
+    ]
+    assert (by_scale[0] == 0).all()
+    for smaller, larger in itertools.pairwise(by_scale):
+        assert (smaller < larger).all()
+
+
+def test_people_of_uncertain_order_are_drawn_together():
+    """Two people whose order is one way in two of three pictures that look the same."""
+    _, gt, valid = tensors(make_scene(3, 2), torch.float32)
+    mirrored = gt * torch.tensor([1.0, 1.0, -1.0])
+    normal = torch.tensor([[0.0, 0.0, 1.0]])
+    pred = gt.clone().requires_grad_()
+    optimizer = torch.optim.SGD([pred], lr=3e5)
+    for step in range(600):
+        truth = mirrored if step % 3 == 2 else gt
+        loss = hmor_losses(pred, truth, valid, SKELETON, normal, levels=("instance",))
+        optimizer.zero_grad()
+        loss["loss_hmor_instance"].backward()
+        optimizer.step()
+    apart = [abs((p[0] - p[1]).mean(dim=0)[2].item()) for p in (gt, pred.detach())]
+    assert apart[0] > 300 and apart[1] < 0.1 * apart[0]
