@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from cameras import Camera, CameraChoice
+from capture import Clip, ClipFrame
 from clip_outputs import FramesFile, VideoFile
 from one_euro import OneEuro, PoseSmoother
 from page_frames import PageFrames
 from predictor import PosePredictor
 from results import People, describe_camera, describe_people
-from sources import Clip, ClipFrame, batches
+from sources import batches
 from tqdm import tqdm
 from tracker import Tracker
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from cameras import CameraChoice
+from capture import Clip, VideoClip, WebcamClip
 from clips import ClipSummary, process_clip
 from detectron2.config import CfgNode, get_cfg
 from detectron2.utils.logger import setup_logger
@@ -25,7 +26,7 @@ from one_euro import OneEuro
 from options import parse_args
 from pictures import process_pictures
 from predictor import PosePredictor
-from sources import Clip, SourceError, VideoClip, WebcamClip, find_inputs, output_names
+from sources import SourceError, find_inputs, output_names
 from tracker import Tracker
 
 from hmor_d2 import add_hmor_config, model_zoo
@@ -48,8 +49,8 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
         add_hmor_config(cfg)
         merge_config_file(cfg, args.config_file)
     cfg.merge_from_list(args.opts)
-    threshold = min(cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST, args.score_threshold)
-    cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = threshold
+    # Poses of people who would not be shown need not be computed.
+    cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = args.score_threshold
     if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
         logger.warning("MODEL.DEVICE is '%s' but there is no GPU: using the CPU", cfg.MODEL.DEVICE)
         cfg.MODEL.DEVICE = "cpu"

@@ -11,8 +11,9 @@ from tests.demo import program  # noqa: F401  makes the demo's scripts importabl
 
 import clips  # isort: skip
 from cameras import CameraChoice  # isort: skip
+from capture import Clip  # isort: skip
 from one_euro import OneEuro  # isort: skip
-from sources import Clip, SourceError  # isort: skip
+from sources import SourceError  # isort: skip
 from tracker import Tracker  # isort: skip
 
 from hmor_d2.skeleton import get_skeleton

@@ -9,8 +9,8 @@ import pytest
 
 from tests.demo import program  # noqa: F401  makes the demo's scripts importable
 
+import capture  # isort: skip
 import demo  # isort: skip
-import sources  # isort: skip
 
 
 def run(config_file, *arguments):
@@ -90,7 +90,7 @@ class Webcam:
 def test_a_webcam_records_until_ctrl_c_or_long_enough(
     config_file, tmp_path, monkeypatch, options, count
 ):
-    monkeypatch.setattr(sources.cv2, "VideoCapture", Webcam)
+    monkeypatch.setattr(capture.cv2, "VideoCapture", Webcam)
     output = tmp_path / "out"
     assert run(config_file, "--webcam", 1, "--output", output, *options, "--no-smoothing") == 0
     result = json.loads((output / "webcam.json").read_text())
@@ -101,7 +101,7 @@ def test_a_webcam_records_until_ctrl_c_or_long_enough(
 
 def test_ctrl_c_in_a_video_keeps_what_is_done_and_ends(config_file, tmp_path, monkeypatch):
     monkeypatch.setattr(Webcam, "isOpened", lambda self: True)
-    monkeypatch.setattr(sources.cv2, "VideoCapture", Webcam)
+    monkeypatch.setattr(capture.cv2, "VideoCapture", Webcam)
     inputs = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
     for path in inputs:
         path.touch()
@@ -112,7 +112,7 @@ def test_ctrl_c_in_a_video_keeps_what_is_done_and_ends(config_file, tmp_path, mo
 
 
 def test_a_webcam_that_is_not_there_needs_no_model(tmp_path, monkeypatch, messages):
-    monkeypatch.setattr(sources.cv2, "VideoCapture", Webcam)
+    monkeypatch.setattr(capture.cv2, "VideoCapture", Webcam)
     assert run(tmp_path / "no.yaml", "--webcam", "--output", tmp_path / "out") == 1
     assert "webcam 0: there is none" in messages.text
     assert not (tmp_path / "out").exists()

@@ -33,8 +33,9 @@ from tests.hostile.dataset_readers import HostileReader
 from tests.hostile.matlab_files import spoil_matlab
 from tests.hostile.mutations import spoil_bytes, spoil_json, spoil_value
 
+from capture import VideoClip  # isort: skip
 from exif_camera import exif_intrinsics  # isort: skip
-from sources import SourceError, VideoClip, read_picture  # isort: skip
+from sources import SourceError, read_picture  # isort: skip
 
 __all__ = ["FILE_READERS"]
 

@@ -18,7 +18,8 @@ from hmor_d2.data.image_file import MAX_PIXELS, open_picture, read_picture
 from tests.hostile.file_readers import SIZE, pictures, small_config
 from tests.hostile.sandbox import growth_mb
 
-import sources  # isort: skip  # of demo/, which file_readers puts on the path
+import capture  # isort: skip  # of demo/, which file_readers puts on the path
+import sources  # isort: skip
 from clip_outputs import VideoFile  # isort: skip
 
 SIDE = 100_000
@@ -96,7 +97,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, name):
     with pytest.raises(sources.SourceError, match=r"picture\.jpg: .*no file but a folder, pipe"):
         sources.read_picture(path)
     with pytest.raises(sources.SourceError, match=r"picture\.jpg: .*found no file"):
-        sources.VideoClip(path)
+        capture.VideoClip(path)
 
 
 def test_formats_that_start_programs_are_not_read(tmp_path):
@@ -166,7 +167,7 @@ def test_a_video_of_absurd_size(tmp_path, monkeypatch):
 
     monkeypatch.setattr(cv2, "VideoCapture", Huge)
     with pytest.raises(sources.SourceError, match=r"a\.avi: .*frames of 16000 x 16000 pixels"):
-        sources.VideoClip(path)
+        capture.VideoClip(path)
 
 
 @pytest.mark.parametrize(
@@ -178,8 +179,8 @@ def test_playlists_do_not_open_other_files(tmp_path, text):
     shutil.copy(other, tmp_path / "fine.avi")
     path.write_text(text.format("other.avi"))
     with pytest.raises(sources.SourceError, match=r"video\.mp4: .*found a text"):
-        sources.VideoClip(path)
-    assert len(list(sources.VideoClip(tmp_path / "fine.avi"))) == 1
+        capture.VideoClip(path)
+    assert len(list(capture.VideoClip(tmp_path / "fine.avi"))) == 1
 
 
 def test_names_that_are_no_utf8(tmp_path):
@@ -194,7 +195,7 @@ def test_names_that_are_no_utf8(tmp_path):
     video = path.with_suffix(".avi")
     video.write_bytes(write_video(tmp_path / "a.avi"))
     with pytest.raises(sources.SourceError, match=r"\.avi: .*no UTF-8"):
-        sources.VideoClip(video)
+        capture.VideoClip(video)
     written = VideoFile(path.with_name(f"{path.stem}_poses"), 20.0)
     written.write(np.zeros((6, 8, 3), np.uint8), 0.0)
     written.close()

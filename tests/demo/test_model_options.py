@@ -1,4 +1,4 @@
-"""--precise, and what it leaves out."""
+"""What options make of the model: --precise, --score-threshold."""
 
 import numpy as np
 import torch
@@ -41,3 +41,23 @@ def test_the_option_reaches_the_predictor(config_file, tmp_path):
     for option, expected in (([], False), (["--precise"], True)):
         program_options = options.parse_args("", [*command, *option])
         assert has_batch_norms(demo.Demo(program_options).predictor.model) == expected
+
+
+def test_poses_are_computed_only_of_people_who_are_shown(config_file, tmp_path):
+    command = ["--config-file", str(config_file), "--input", "none", "--output", str(tmp_path)]
+    program_options = options.parse_args("", [*command, "--score-threshold", "0"])
+    everybody = demo.Demo(program_options).predictor
+    picture = np.random.default_rng(0).integers(0, 256, (128, 160, 3), dtype=np.uint8)
+    (people,) = everybody([picture])
+    scores = people.scores.sort(descending=True).values
+    between = str(float(scores[:2].mean()))
+    program_options = options.parse_args("", [*command, "--score-threshold", between])
+    chosen = demo.Demo(program_options).predictor
+    chosen.model.load_state_dict(everybody.model.state_dict())
+    seen = []
+    chosen.model.roi_heads.pose_head.register_forward_pre_hook(
+        lambda module, inputs: seen.append(len(inputs[0]))
+    )
+    (found,) = chosen([picture])
+    assert seen == [1] and len(people) > 1
+    torch.testing.assert_close(found.scores, scores[:1])
