@@ -1,7 +1,6 @@
 """tools/export_weights.py: which weights, in which precision, and that models load them."""
 
 import hashlib
-import importlib.util
 import re
 from pathlib import Path
 
@@ -11,18 +10,14 @@ from detectron2.checkpoint import DetectionCheckpointer
 from torch import nn
 
 from hmor_d2.checkpoint import CheckpointError, HMORCheckpointer
+from tests.scripts import load_script
 
-ROOT = Path(__file__).parents[1]
 ROUNDING = 2.0**-11  # half precision's, of a number from 2**-14 to 65504
 
 
 @pytest.fixture(scope="module")
 def tool():
-    path = ROOT / "tools" / "export_weights.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tools/export_weights.py")
 
 
 class Net(nn.Module):

@@ -13,13 +13,10 @@ from hmor_d2.data.dataset_error import DatasetError, Where
 from hmor_d2.data.datasets.panoptic import load_panoptic
 from hmor_d2.data.datasets.panoptic_records import load_panoptic_records
 from hmor_d2.skeleton import get_skeleton
-from tests.data.writers import panoptic_camera, write_json, write_panoptic
+from tests.data.panoptic_sequences import CAMERAS
+from tests.data.writers import write_json, write_panoptic
 
 PANOPTIC15 = get_skeleton("panoptic15")
-CAMERAS = [
-    panoptic_camera("00_16", np.eye(3), (0.0, 100.0, 300.0)),
-    panoptic_camera("00_30", cv2.Rodrigues(np.array([0.1, 0.6, -0.05]))[0], (20.0, 90.0, 310.0)),
-]
 
 
 def make_people(count: int, seed: int = 0) -> np.ndarray:

@@ -1,6 +1,4 @@
-import importlib.util
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,17 +7,10 @@ import pytest
 from hmor_d2.data import toy_scenes
 from hmor_d2.data.toy_scenes import make_toy_scene
 from hmor_d2.skeleton import get_skeleton
+from tests.scripts import load_script
 
 SKELETON = get_skeleton("muco21")
 SIZE = (160, 128)
-
-
-def load_script():
-    path = Path(__file__).parents[2] / "datasets" / "prepare_toy.py"
-    spec = importlib.util.spec_from_file_location("prepare_toy", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +22,9 @@ def scenes():
 def written(tmp_path_factory):
     root = tmp_path_factory.mktemp("datasets")
     options = ["--train-images", "4", "--test-images", "2", "--demo-images", "1"]
-    load_script().main(["--root", str(root), *options, "--size", "160x128", "--seed", "3"])
+    load_script("datasets/prepare_toy.py").main(
+        ["--root", str(root), *options, "--size", "160x128", "--seed", "3"]
+    )
     return root / "toy"
 
 
@@ -163,7 +156,7 @@ def test_files_have_the_keys_and_shapes_of_muco(written):
 
 
 def test_pictures_depend_on_seed_split_and_index_alone(written, tmp_path):
-    script = load_script()
+    script = load_script("datasets/prepare_toy.py")
     script.main(
         [
             *("--root", str(tmp_path), "--size", "160x128", "--seed", "3"),
@@ -193,5 +186,5 @@ def test_the_muco_loader_reads_the_files(written):
 @pytest.mark.parametrize("option", [["--size", "320"], ["--size", "9x9"], ["--train-images", "-1"]])
 def test_wrong_options_are_refused(option, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        load_script().main(["--root", str(tmp_path), *option])
+        load_script("datasets/prepare_toy.py").main(["--root", str(tmp_path), *option])
     assert option[1] in capsys.readouterr().err

@@ -1,7 +1,6 @@
 """train_net.py with averaged weights: what it evaluates, and what it saves beside it."""
 
 import copy
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,7 @@ from torch import nn
 
 from hmor_d2 import add_hmor_config
 from hmor_d2.checkpoint import averaged_weights
-
-ROOT = Path(__file__).parents[2]
+from tests.scripts import load_script
 
 
 class Toy(nn.Module):
@@ -49,10 +47,7 @@ def assert_equal(found: dict[str, torch.Tensor], expected: dict[str, torch.Tenso
 
 @pytest.fixture(scope="module")
 def train_net():
-    spec = importlib.util.spec_from_file_location("train_net", ROOT / "train_net.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("train_net.py")
 
 
 @pytest.fixture

@@ -1,19 +1,13 @@
 """tools/export_model.py as a module."""
 
 import functools
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
-__all__ = ["ROOT", "load_tool"]
+from tests.scripts import ROOT, load_script
 
-ROOT = Path(__file__).parents[2]
+__all__ = ["ROOT", "load_tool"]
 
 
 @functools.cache
 def load_tool() -> ModuleType:
-    path = ROOT / "tools" / "export_model.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tools/export_model.py")

@@ -17,3 +17,12 @@ def scenes():
     from synthetic.scene import generate_scene
 
     return [generate_scene("train", i, size=(320, 240)) for i in range(28)]
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """The folder of the small datasets of tests/synthetic/prepared.py."""
+    from tests.synthetic.prepared import prepare, small_plans
+
+    with small_plans():
+        return prepare(tmp_path_factory.mktemp("one"), "--workers", "1")

@@ -1,6 +1,5 @@
 """datasets/prepare_crowds.py: what the loader reads is what the scenes hold."""
 
-import hashlib
 import json
 
 import numpy as np
@@ -14,6 +13,7 @@ from synthetic.scene import generate_scene
 
 from hmor_d2.data import datasets as loaders
 from hmor_d2.data.checks import check_annotations, check_images_readable
+from tests.synthetic.digests import digests
 
 SIZE = (320, 240)
 PLAN = CrowdPlan(4, 2, 3, fewest=3, most=5, size=SIZE)
@@ -63,10 +63,6 @@ def test_an_interrupted_run_goes_on_to_the_same_files(crowd, tmp_path):
     (folder / "images/test/000003.jpg").unlink()
     (folder / "test.json").unlink()
     prepare(tmp_path)
-
-    def digests(root):
-        files = sorted(p for p in root.rglob("*") if p.is_file())
-        return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).digest() for p in files}
 
     assert digests(folder) == digests(crowd)
     assert len(digests(crowd)) == 4 + 2 + 3 + len(SPLITS) + 1

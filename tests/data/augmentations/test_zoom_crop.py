@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from detectron2.data import transforms as T
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hmor_d2.data import HMORDatasetMapper
@@ -46,6 +46,7 @@ def test_zoom_crop_moves_pixels_and_coordinates_alike(scale, place):
     height=st.integers(60, 300),
     zoomed=st.booleans(),
 )
+@example(seed=3108, width=285, height=136, zoomed=True)  # 0.005 px smaller than the window
 def test_padding_is_where_the_window_shows_no_image(seed, width, height, zoomed):
     np.random.seed(seed)
     scale = (1.0, 4.0) if zoomed else (0.2, 0.9)
@@ -66,7 +67,7 @@ def test_padding_is_where_the_window_shows_no_image(seed, width, height, zoomed)
     missing = np.concatenate((start - corners[0].clip(0), corners[1].clip(None, (96, 64)) - end))
     assert (missing > -1e-4).all() and (missing < 1).all()
     # No window moves off an image that is larger, nor cuts one that is smaller.
-    assert ((corners[1] - corners[0] < (95.99, 63.99)) | (corners[0] < 1e-6)).all()
+    assert ((corners[1] - corners[0] < (95.99, 63.99)) | (corners[0] < 1e-2)).all()
     assert ((corners[1] - corners[0] > (96.01, 64.01)) | (corners[0] > -1e-2)).all()
 
 

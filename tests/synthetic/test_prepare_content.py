@@ -1,82 +1,21 @@
 """Synthetic datasets on disk: what loaders and evaluators read is what the scenes hold."""
 
-import hashlib
-import json
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip("numba", reason="the synthetic data need numba (extra 'synthetic')")
 
-import prepare_synthetic
-import yaml
 from pycocotools.coco import COCO
-from synthetic import produce, write_coco, write_muco, write_mupots, write_panoptic
+from synthetic import write_panoptic
 from synthetic.rig import BONES, JOINT_NAMES
 from synthetic.scene import generate_scene
 
-from hmor_d2.data import datasets as loaders
 from hmor_d2.data.checks import check_annotations, check_images_present, check_images_readable
-from hmor_d2.data.datasets.mupots_annotations import MUPOTS_SEQUENCES, read_mupots_sequence
+from hmor_d2.data.datasets.mupots_annotations import read_mupots_sequence
 from hmor_d2.evaluation.mupots import MUPOTS_FIGURES, evaluate_mupots
 from hmor_d2.skeleton import get_skeleton
-
-CONFIG = Path(__file__).parents[2] / "configs/synthetic/datasets.yaml"
-SIZE = (320, 240)
-PLANS = (
-    write_muco.MuCoPlan(12, SIZE),
-    write_coco.COCOPlan(6, SIZE),
-    write_panoptic.PanopticPlan(2, (320, 180), ("train1",), ("test1",)),
-    write_mupots.MuPoTSPlan(3, ("TS6", "TS8")),
-)
-BY_NAME = {plan.folder: plan for plan in PLANS}
-IMAGES = {"muco": 12, "coco": 6, "panoptic": 12, "mupots": 6}
-WRITERS = (write_muco, write_coco, write_panoptic, write_mupots)
-
-
-def prepare(root, *arguments):
-    """Run the script for the small plans of these tests."""
-    prepare_synthetic.main(["--root", str(root), "--size", "tiny", *arguments])
-    return root / "synthetic"
-
-
-def digests(folder):
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_pieces():
-    """Several pieces in each of the small plans."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(prepare_synthetic.SIZES, "tiny", PLANS)
-        patch.setattr(write_muco, "_IMAGES_PER_PIECE", 5)
-        patch.setattr(write_coco, "_IMAGES_PER_PIECE", 4)
-        patch.setattr(write_panoptic, "_MOMENTS_PER_PIECE", 1)
-        patch.setattr(write_mupots, "_FRAMES_PER_PIECE", 2)
-        yield
-
-
-@pytest.fixture(scope="module")
-def made(small_pieces, tmp_path_factory):
-    return prepare(tmp_path_factory.mktemp("one"), "--workers", "1")
-
-
-def load(made, name):
-    if name == "muco":
-        return loaders.load_muco_json(str(made / "muco/train.json"), str(made / "muco"))
-    if name == "coco":
-        path = made / "coco/annotations/person_keypoints_train.json"
-        return loaders.load_coco_keypoints(str(path), str(made / "coco/images"))
-    if name == "panoptic":
-        sequences, cameras = BY_NAME[name].sequences, write_panoptic.CAMERAS
-        return loaders.load_panoptic(str(made / name), sequences, cameras)
-    return loaders.load_mupots(str(made / name), sequences=BY_NAME[name].sequences)
+from tests.synthetic.prepared import BY_NAME, IMAGES, SIZE, load
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -277,105 +216,3 @@ def test_annotations_as_predictions_are_perfect(made):
         assert found[name] == pytest.approx(best, abs=1e-6), name
     assert found["people"] >= 10 and found["unmatched"] == 0
     assert found["visible"]["joints"] > 50 and found["occluded"]["joints"] > 10
-
-
-def test_number_of_workers_changes_no_byte(made, tmp_path):
-    again = prepare(tmp_path, "--workers", "2")
-    assert digests(again) == digests(made)
-
-
-class Killed(BaseException):
-    """What ends a run on the spot, as a signal would: nothing catches it."""
-
-
-def count_images(monkeypatch, stop_after=None):
-    """Count images as they are written; end the run after some, leaving a half file."""
-    written = []
-
-    def write(path, image, write_jpeg=write_muco.write_jpeg):
-        if len(written) == stop_after:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.with_name(path.name + ".part").write_bytes(b"half")
-            raise Killed
-        write_jpeg(path, image)
-        written.append(path)
-
-    for module in WRITERS:
-        monkeypatch.setattr(module, "write_jpeg", write)
-    return written
-
-
-@pytest.mark.parametrize(
-    ("name", "stop_after"), [("muco", 8), ("coco", 5), ("mupots", 3), ("panoptic", 7)]
-)
-def test_killed_run_goes_on(made, tmp_path, monkeypatch, name, stop_after):
-    arguments = (tmp_path, "--workers", "1", "--only", name)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        count_images(patch, stop_after)
-        prepare(*arguments)
-    folder = tmp_path / "synthetic" / name
-    assert not json.loads((folder / "generated.json").read_text())["complete"]
-    for final in ("train.json", "annotations", "TS6/annot.mat"):
-        assert not (folder / final).exists()
-    with monkeypatch.context() as patch:
-        written = count_images(patch)
-        prepare(*arguments)
-    assert 0 < len(written) < IMAGES[name], "some were there already"
-    assert digests(folder) == digests(made / name)
-
-
-def test_run_killed_at_the_end_goes_on(made, tmp_path, monkeypatch):
-    def stop(*_):
-        raise Killed
-
-    arguments = (tmp_path, "--workers", "1", "--only", "coco")
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(write_coco, "write_joined_json", stop)
-        prepare(*arguments)
-    # An image that got lost is drawn again, with its piece.
-    lost = tmp_path / "synthetic/coco/images/000000000006.jpg"
-    lost.unlink()
-    with monkeypatch.context() as patch:
-        written = count_images(patch)
-        prepare(*arguments)
-    assert [path.name for path in written] == ["000000000005.jpg", "000000000006.jpg"]
-    assert digests(tmp_path / "synthetic/coco") == digests(made / "coco")
-
-
-def test_complete_data_are_left_alone(made, monkeypatch):
-    before = {path: path.stat().st_mtime_ns for path in made.rglob("*")}
-    monkeypatch.setattr(produce, "_draw", None)  # would raise if called
-    prepare(made.parent, "--workers", "1")
-    assert before == {path: path.stat().st_mtime_ns for path in made.rglob("*")}
-
-
-def test_other_content_is_not_overwritten(tmp_path, monkeypatch):
-    plan = write_coco.COCOPlan(1, (64, 48))
-    monkeypatch.setitem(prepare_synthetic.SIZES, "tiny", (plan,))
-    folder = prepare(tmp_path, "--workers", "1") / "coco"
-    before = digests(folder)
-    with pytest.raises(SystemExit, match="coco: was made with another seed; --overwrite"):
-        prepare(tmp_path, "--workers", "1", "--seed", "1")
-    assert digests(folder) == before
-    prepare(tmp_path, "--workers", "1", "--seed", "1", "--overwrite")
-    assert digests(folder)["images/000000000001.jpg"] != before["images/000000000001.jpg"]
-    assert digests(folder).keys() == before.keys()
-
-    (folder / "generated.json").unlink()
-    with pytest.raises(SystemExit, match="not from here"):
-        prepare(tmp_path, "--workers", "1", "--overwrite")
-    assert (folder / "images/000000000001.jpg").exists()
-
-
-def test_config_names_what_is_written():
-    entries = {e["name"]: e for e in yaml.safe_load(CONFIG.read_text())["DATASETS"]["CUSTOM"]}
-    for plans in (prepare_synthetic.SIZES["small"], prepare_synthetic.SIZES["full"]):
-        by_name = {plan.folder: plan for plan in plans}
-        assert tuple(entries["synthetic_mupots_test"]["sequences"]) == by_name["mupots"].sequences
-        for split in ("train", "test"):
-            entry = entries[f"synthetic_panoptic_{split}"]
-            assert tuple(entry["sequences"]) == getattr(by_name["panoptic"], split)
-            assert tuple(entry["cameras"]) == write_panoptic.CAMERAS
-    assert write_mupots.SEQUENCES == MUPOTS_SEQUENCES
-    full = {plan.folder: plan for plan in prepare_synthetic.SIZES["full"]}
-    assert full["muco"].images + full["coco"].images == 10_000
