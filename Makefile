@@ -53,14 +53,20 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Synthetic pictures, a short training, its evaluation, and poses to look at.
+# The packaged model on synthetic pictures of unseen people, with figures, and on photographs.
+DEMO_DATA := $(DEMO)/datasets/synthetic/mupots
+# Debian's opencv-doc has a street video.
+DEMO_VIDEO := $(wildcard /usr/share/doc/opencv-doc/examples/data/vtest.avi)
+
 demo: $(READY)
-	$(BIN)/python datasets/prepare_synthetic.py --size small --root $(DEMO)/datasets
-	DETECTRON2_DATASETS=$(DEMO)/datasets $(BIN)/python train_net.py \
-		--config-file configs/synthetic/demo_R_50_half_FPN.yaml OUTPUT_DIR $(DEMO)/model
-	$(BIN)/python demo/demo.py --config-file $(DEMO)/model/config.yaml \
-		--input "$(DEMO)/datasets/synthetic/mupots/TS*/img_000000.jpg" --output $(DEMO)/results \
-		--opts MODEL.WEIGHTS $(DEMO)/model/model_final.pth
+	$(BIN)/python datasets/prepare_synthetic.py --size small --only mupots --root $(DEMO)/datasets
+	DETECTRON2_DATASETS=$(DEMO)/datasets $(BIN)/python train_net.py --eval-only \
+		--config-file configs/synthetic/hmor_rcnn_R_50_half_FPN.yaml OUTPUT_DIR $(DEMO)/evaluation \
+		MODEL.WEIGHTS hmor_d2://hmor_rcnn_R_50_half_FPN.pth \
+		DATASETS.TEST "('synthetic_mupots_test',)"
+	$(BIN)/python demo/demo.py --output $(DEMO)/results --max-frames 60 \
+		--input demo/photographs/skier.jpg "$(DEMO_DATA)/TS*/img_000000.jpg" \
+		demo/photographs/astronaut.jpg $(DEMO_VIDEO)
 	@echo "Open $(DEMO)/results/index.html in a browser"
 
 clean:

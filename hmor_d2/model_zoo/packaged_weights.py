@@ -32,7 +32,12 @@ BACKBONES = (
 
 # Trained models by the names of their configs: FOLDER/NAME for configs/FOLDER/NAME.yaml.  The
 # files are made by tools/export_weights.py, which prints the SHA-256.
-TRAINED_MODELS: dict[str, PackagedWeights] = {}
+TRAINED_MODELS: dict[str, PackagedWeights] = {
+    "synthetic/hmor_rcnn_R_50_half_FPN": PackagedWeights(
+        "hmor_rcnn_R_50_half_FPN.pth",
+        "9a089df3cbbee1d6a156759dc06ea856f74d1c3484630848d3d383d046e984ed",
+    ),
+}
 
 
 class PackagedWeightsHandler(PathHandler):
