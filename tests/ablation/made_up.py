@@ -16,6 +16,9 @@ def evaluated(absolute: float, order: float = 0.8, relative: float = 100.0, **ot
         "ORD_all": order - 0.1,
         "ORD_joint": order + 0.05,
         "PCK3D_abs_all": 0.25,
+        "ABS_MPJPE_SCALED": 0.9 * absolute,
+        "BIAS_z": -50.0,
+        "PAIR_SLOPE": 0.9,
         "detection_rate_3d": 0.9,
         "people_3d": 42.0,
     } | others

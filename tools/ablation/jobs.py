@@ -133,9 +133,10 @@ def _training_digest(cfg: CfgNode, start: str) -> str:
             node = node[part]
         del node[last]
     hmor = cfg.MODEL.HMOR
-    if not hmor.LEVELS and not hmor.ABS_POSE_LOSS_WEIGHT:
-        # The other keys say nothing then: trials of weights share a warm start and a baseline.
-        cfg.MODEL.HMOR = CfgNode({"SKELETON": hmor.SKELETON})
+    if not hmor.LEVELS:
+        # The other keys say nothing then: trials of weights share what has no relations.
+        told = ("SKELETON", "ABS_POSE_LOSS_WEIGHT", "UNIT_MM")
+        cfg.MODEL.HMOR = CfgNode({key: hmor[key] for key in told})
     return _digest(cfg.dump(sort_keys=True), start, weights, data)
 
 

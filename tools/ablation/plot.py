@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
 from .rows import ROWS
 from .seed_statistics import GIVEN_BOXES, values_by_seed
@@ -37,6 +38,7 @@ def plot_study(results: Sequence[dict[str, Any]], test_set: str, path: Path) -> 
             if row is ROWS[0]:
                 axis.axvline(np.mean(values), color=_BASELINE, linewidth=1, zorder=0)
         axis.set_title(title, fontsize=10)
+        axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.grid(axis="x", color="#e4e4e4")
         axis.set_axisbelow(True)
         axis.spines[["top", "right", "left"]].set_visible(False)

@@ -76,7 +76,6 @@ class Runner:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "digest.txt").write_text(job.training + "\n")
         command = self._train_command(job)
-        start = time.monotonic()
         if not self._is_trained(folder):
             resume = ["--resume"] if (folder / "last_checkpoint").exists() else []
             self._run([*command, *resume, *self._options(job)], folder, "train.log", progress)
@@ -96,7 +95,7 @@ class Runner:
             "data": data_stamps(cfg, [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]),
             "versions": versions(),
             "seconds": {
-                "training": round(trained - start),
+                "training": round(training_seconds(folder / "metrics.json")),
                 "evaluation": round(time.monotonic() - trained),
             },
         }
@@ -177,14 +176,26 @@ class Runner:
 
 def finished_iterations(metrics: Path) -> int:
     """Of a training, from the last line that Detectron2 has written; 0 without one."""
-    if not metrics.exists():
-        return 0
-    for line in reversed(metrics.read_text().splitlines()):
+    return max(_seconds_by_iteration(metrics), default=-1) + 1
+
+
+def training_seconds(metrics: Path) -> float:
+    """Of all iterations of a training, with those before interruptions, without what was lost."""
+    seconds = sorted(_seconds_by_iteration(metrics).items())
+    before = [-1, *(iteration for iteration, _ in seconds)]
+    return sum((i - b) * each for (i, each), b in zip(seconds, before, strict=False))
+
+
+def _seconds_by_iteration(metrics: Path) -> dict[int, float]:
+    """What Detectron2 logged of the time of an iteration, at every iteration that it logged."""
+    found = {}
+    for line in metrics.read_text().splitlines() if metrics.exists() else ():
         try:
-            return int(json.loads(line)["iteration"]) + 1
+            values = json.loads(line)
+            found[int(values["iteration"])] = float(values["time"])
         except (ValueError, KeyError):  # being written, or an evaluation's
             continue
-    return 0
+    return found
 
 
 def _figures_file(folder: Path, dataset: str) -> Path:

@@ -23,7 +23,20 @@ WRONG_PEOPLE = Figure("wrong pairs of people, %", lambda f: 100 * (1 - f["ORD"])
 WRONG_JOINTS = Figure("wrong pairs of joints, %", lambda f: 100 * (1 - f["ORD_joint"]))
 _PROCRUSTES = Figure("PA-MPJPE", lambda f: f["PA_MPJPE"])
 _NEAR = Figure("3DPCK_abs, %", lambda f: 100 * f["PCK3D_abs_all"])
-_OF_ALL = (RELATIVE, _PROCRUSTES, ABSOLUTE, _NEAR, WRONG_PEOPLE, WRONG_JOINTS)
+_SCALED = Figure("ABS-MPJPE after one scale", lambda f: f["ABS_MPJPE_SCALED"])
+_BIAS = Figure("depth's bias", lambda f: f["BIAS_z"])
+_SLOPE = Figure("slope of pairs' depths, %", lambda f: 100 * f["PAIR_SLOPE"])
+_OF_ALL = (
+    RELATIVE,
+    _PROCRUSTES,
+    ABSOLUTE,
+    _SCALED,
+    _BIAS,
+    _SLOPE,
+    _NEAR,
+    WRONG_PEOPLE,
+    WRONG_JOINTS,
+)
 _DETECTED = (
     Figure("found, %", lambda f: 100 * f["detection_rate_3d"]),
     RELATIVE,
