@@ -6,6 +6,7 @@ import torch
 from detectron2.layers import Conv2d, FrozenBatchNorm2d
 from detectron2.modeling import FPN
 from detectron2.modeling.proposal_generator.rpn import StandardRPNHead
+from detectron2.modeling.roi_heads.box_head import FastRCNNConvFCHead
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -31,10 +32,11 @@ def optimize_for_inference(
     Args:
         model: any Detectron2 model, in evaluation mode.
         inplace: change ``model`` itself, not a copy.
-        bfloat16: on a CPU, run the 3x3 convolutions of FPN's outputs and of the RPN in bfloat16,
-            about half of all operations.  No rounding adds up over layers then, as it does with
-            MODEL.CPU_BFLOAT16: joints move by less than a millimetre, not by centimetres.
-            None: where the processor has matrix units for it; elsewhere float32 is faster.
+        bfloat16: on a CPU, run the 3x3 convolutions of FPN's outputs and of the RPN and the linear
+            layers of the box head in bfloat16, more than half of all operations.  No rounding adds
+            up over layers then, as it does with MODEL.CPU_BFLOAT16: joints move by less than a
+            millimetre on average, not by centimetres.
+            None: where the processor is faster at it, see :func:`has_bfloat16_units`.
 
     Raises:
         ValueError: if the model is in training mode.
@@ -63,6 +65,8 @@ def optimize_for_inference(
                     _run_in_bfloat16(conv)
             elif isinstance(module, StandardRPNHead):
                 _run_in_bfloat16(module.conv)
+            elif isinstance(module, FastRCNNConvFCHead):
+                _run_in_bfloat16(module)
     if on_cpu:
         for module in model.modules():
             if WinogradConv2d.suits(module):
@@ -71,13 +75,17 @@ def optimize_for_inference(
 
 
 def has_bfloat16_units() -> bool:
-    """Whether the processor multiplies matrices in bfloat16 (AMX).
+    """Whether the processor multiplies in bfloat16 at twice the speed of float32 or more.
 
-    PyTorch's other tests, and AVX512-BF16, say that bfloat16 runs, not that it is faster.  False
-    for versions of PyTorch that do not tell.
+    Intel's matrix units (AMX) do, and AVX512-BF16 of AMD (Zen 4 and later; ``tools/benchmark.py
+    machine`` measures it).  Intel's AVX512-BF16 alone, and PyTorch's other tests, say that bfloat16
+    runs, not that it is faster.  False for versions of PyTorch that do not tell.
     """
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16", False))
+    if capabilities.get("amx_bf16", False):
+        return True
+    is_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
+    return is_amd and bool(capabilities.get("avx512_bf16", False))
 
 
 def fold_norms(model: nn.Module) -> None:

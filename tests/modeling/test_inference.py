@@ -172,9 +172,14 @@ def test_bfloat16_is_used_where_it_is_fast(monkeypatch, model):
     fast = optimize_for_inference(model)
     assert fast.proposal_generator.rpn_head.conv.weight.dtype == torch.bfloat16
     assert fast.backbone.fpn_output2.weight.dtype == torch.bfloat16
+    assert fast.roi_heads.box_head.fc1.weight.dtype == torch.bfloat16
+    # Rounding here would move people by more than two millimetres.
     assert fast.backbone.fpn_lateral2.weight.dtype == torch.float32
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
-    assert not has_bfloat16_units()
+    assert fast.depth_map_head.predictor.weight.dtype == torch.float32
+    for name, expected in (("AMD EPYC", True), ("Intel(R) Xeon(R)", False)):
+        told = {"avx512_bf16": True, "cpu_name": name}
+        monkeypatch.setattr(torch.cpu, "get_capabilities", told.copy)
+        assert has_bfloat16_units() is expected
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert not has_bfloat16_units()
     fast = optimize_for_inference(model)

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     where = f"{args.threads} threads, {platform.processor() or platform.machine()}"
     if args.device != "cpu":
         where = torch.cuda.get_device_name(torch.device(args.device))
-    units = {"amx_bf16": has_bfloat16_units()} if args.device == "cpu" else {}
+    units = {"bfloat16_units": has_bfloat16_units()} if args.device == "cpu" else {}
     print(f"{where}, torch {torch.__version__}, best of {args.repeats}")
     with torch.inference_mode():
         figures = {"device": where, "torch": torch.__version__, **units} | {
@@ -61,8 +61,8 @@ def run(args: argparse.Namespace) -> None:
     for row, value in figures["gigabytes_per_second"].items():
         print(f"{row:<36}{value:>12.1f}")
     if args.device == "cpu":
-        found = "has" if figures["amx_bf16"] else "does not have"
-        print(f"\nThe processor {found} matrix units for bfloat16 (AMX).")
+        chosen = "in part in bfloat16" if figures["bfloat16_units"] else "in float32 alone"
+        print(f"\noptimize_for_inference lets this processor compute {chosen}.")
     if args.json:
         Path(args.json).write_text(json.dumps(figures, indent=1) + "\n")
         print(f"\nWrote {args.json}")
