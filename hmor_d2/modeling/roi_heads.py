@@ -10,17 +10,12 @@ from torch import nn
 
 from ..losses import total_over_processes
 from ..skeleton import Skeleton, get_skeleton
-from ..structures import (
-    DepthMap,
-    PinholeCameras,
-    decode_roi_poses,
-    encode_roi_poses,
-    equivalent_depth_scale,
-)
+from ..structures import DepthMap, PinholeCameras, decode_roi_poses, equivalent_depth_scale
 from .depth_head import build_depth_head
 from .hmor_criterion import HMORCriterion
 from .people import image_index_of, sample_training_people
 from .pose_head import build_pose_head
+from .roi_targets import make_roi_targets, places_of_depth
 
 __all__ = ["HMORROIHeads"]
 
@@ -249,24 +244,13 @@ class HMORROIHeads(StandardROIHeads):
         root = self.skeleton.root_index
         x = self._pool(features, people.box_list())
         prediction = self.pose_head(x)
-        relative = people.poses.relative_to(root)
-        target, inside, in_range = encode_roi_poses(
-            people.pixels, relative.tensor[..., 2], people.boxes, self.depth_range_mm
+        targets = make_roi_targets(people, root, self.depth_range_mm, self.clamp_truncated)
+        losses = self.pose_head.losses(
+            prediction, targets.coordinates, targets.trained, targets.depth_trained
         )
-        trained = people.visible & (in_range | ~relative.valid)
-        reachable = trained & inside
-        if self.clamp_truncated:
-            target = torch.cat((target[..., :2].clamp(0, 1), target[..., 2:]), dim=-1)
-        else:
-            trained = reachable
-        losses = self.pose_head.losses(prediction, target, trained, trained & relative.valid)
 
         pixels, relative_depth = self._decode(prediction.coordinates, people.boxes)
-        # The depth is read at the annotated root, or at the nearest place of the RoI, as at test.
-        roots = torch.where(
-            people.visible[:, root, None], people.pixels[:, root], pixels[:, root].detach()
-        )
-        roots = torch.minimum(torch.maximum(roots, people.boxes[:, :2]), people.boxes[:, 2:])
+        roots = places_of_depth(people, pixels, root)
         scale = equivalent_depth_scale(people.boxes, self.roi_area)
         initial, residual, root_depth = self._root_depths(
             x, scale, roots, people.image_index, cameras, depth_map
@@ -279,5 +263,5 @@ class HMORROIHeads(StandardROIHeads):
                 self.depth_head.losses(residual, initial.detach(), scale * normalized, known)
             )
         poses = batch_cameras.unproject(pixels, relative_depth + root_depth[:, None])
-        losses.update(self.criterion(poses, pixels, people, reachable))
+        losses.update(self.criterion(poses, pixels, people, targets.reachable))
         return losses
