@@ -4,8 +4,9 @@
 Writes <root>/synthetic/crowd/{train,val,test}.json and the images; the ablation study trains and
 tests on them (configs/synthetic/ablation_R_50_half_FPN.yaml).  They are further scenes of the
 generator of prepare_synthetic.py, whose other scenes stay as they are: the people, clothes, motion
-and places of "test" are in no training set, "val" are new scenes of the training's.  Run it again
-after an interruption: it goes on.
+and places of "test" are in no training set, "val" are new scenes of the training's.  All are adults
+of usual height: where children stand beside giants, one picture does not tell depth, whatever a
+model learns (tools/size_ambiguity.py).  Run it again after an interruption: it goes on.
 """
 
 from collections.abc import Callable, Iterable
@@ -31,7 +32,8 @@ _LEAST_VISIBLE_JOINTS = 5
 class CrowdPlan:
     """Numbers of images, and of people in them: ``fewest`` to ``most``, equally often.
 
-    Fewer people appear where there is no room.  ``size``: width and height.
+    Fewer people appear where there is no room.  ``statures``: their least and largest height,
+    metres.  ``size``: width and height.
     """
 
     train: int
@@ -39,6 +41,7 @@ class CrowdPlan:
     test: int
     fewest: int = 4
     most: int = 8
+    statures: tuple[float, float] = (1.6, 1.9)
     size: tuple[int, int] = (640, 480)
     folder: str = "crowd"
 
@@ -54,7 +57,7 @@ class CrowdPlan:
         part: dict[str, Any] = {"split": split, "files": [], "images": [], "annotations": []}
         for index in range(piece.first, piece.last):
             count = self.fewest + index % (self.most - self.fewest + 1)
-            scene = generate_scene(SPLITS[split], index, seed, self.size, count)
+            scene = generate_scene(SPLITS[split], index, seed, self.size, count, self.statures)
             name = f"images/{split}/{index + 1:06d}.jpg"
             write_jpeg(folder / name, scene.image)
             part["files"].append(name)

@@ -105,12 +105,15 @@ def generate_scene(
     seed: int = 0,
     size: tuple[int, int] = (640, 480),
     count: int | None = None,
+    statures: tuple[float, float] | None = None,
 ) -> Scene:
     """Scene ``index`` of a split: a still picture of 0 to 8 people.
 
     Args:
         size: width and height; the same scene at another size is another drawing of it.
         count: number of people, drawn where None.  Fewer appear where there is no room.
+        statures: the least and the largest height of people, metres; None: any, from small
+            children on.
 
     Raises:
         ValueError: for an unknown split.
@@ -120,7 +123,7 @@ def generate_scene(
     if count is None:
         count = int(rng.choice(len(COUNTS), p=COUNTS))
     assets = load_assets()
-    world = sample_world(rng, assets, pool, count)
+    world = sample_world(rng, assets, pool, count, statures=statures)
     if rng.random() < 0.35:
         add_wall(rng, world)
     centre, spread = world.extent()

@@ -128,11 +128,23 @@ def _wardrobe(assets: Assets, pool: str) -> dict[str, list]:
     return wardrobe
 
 
-def sample_look(rng: np.random.Generator, assets: Assets, pool: str, taken: set[int]) -> Look:
-    """A person of a pool whose subject is not in ``taken``."""
+def sample_look(
+    rng: np.random.Generator,
+    assets: Assets,
+    pool: str,
+    taken: set[int],
+    statures: tuple[float, float] | None = None,
+) -> Look:
+    """A person of a pool whose subject is not in ``taken``, while there are others.
+
+    ``statures``: the least and the largest height, metres; None: any.
+    """
     wardrobe = _wardrobe(assets, pool)
-    free = [s for s in wardrobe["subjects"] if s.index not in taken]
-    subject = pick(rng, free)
+    subjects = wardrobe["subjects"]
+    if statures is not None:
+        subjects = [s for s in subjects if statures[0] <= s.stature <= statures[1]]
+    free = [s for s in subjects if s.index not in taken]
+    subject = pick(rng, free or subjects)
     gender = subject.gender
     suits = wardrobe[gender]
     if gender == "female" and (not suits or rng.random() < 0.35):
@@ -175,13 +187,17 @@ def sample_people(
     count: int,
     view: float,
     duration: float = 0.0,
+    statures: tuple[float, float] | None = None,
 ) -> list[Person]:
-    """Up to ``count`` people who do not overlap from second 0 to ``duration``."""
+    """Up to ``count`` people who do not overlap from second 0 to ``duration``.
+
+    ``statures``: see :func:`sample_look`.
+    """
     moments = np.arange(0.0, duration + 1e-9, 0.2)
     taken: set[int] = set()
     looks, motions, figures, firsts = [], [], [], []
     for _ in range(count):
-        look = sample_look(rng, assets, pool, taken)
+        look = sample_look(rng, assets, pool, taken, statures)
         taken.add(look.subject.index)
         motion = sample_motion(rng, assets, pool, duration > 0)
         avatar = avatar_of(assets, look)
@@ -200,9 +216,17 @@ def sample_people(
 
 
 def sample_world(
-    rng: np.random.Generator, assets: Assets, pool: str, count: int, duration: float = 0.0
+    rng: np.random.Generator,
+    assets: Assets,
+    pool: str,
+    count: int,
+    duration: float = 0.0,
+    statures: tuple[float, float] | None = None,
 ) -> World:
-    """People, ground, light and surroundings; objects are added with the ``add_`` functions."""
+    """People, ground, light and surroundings; objects are added with the ``add_`` functions.
+
+    ``statures``: see :func:`sample_look`.
+    """
     view = rng.uniform(0, 2 * np.pi)
     environment = pick(rng, assets.of_pool("environments", pool))
     light = sample_light(rng, environment)
@@ -210,5 +234,5 @@ def sample_world(
     tile = rng.uniform(0.7, 2.5) if texture is not None else rng.uniform(1.3, 1.9)
     tint = np.clip(1 + rng.normal(0, 0.15, 3), 0.5, 1.3) * rng.uniform(0.6, 1.1)
     ground = Ground(texture, float(tile), float(rng.uniform(0, 2 * np.pi)), tint)
-    people = sample_people(rng, assets, pool, count, view, duration)
+    people = sample_people(rng, assets, pool, count, view, duration, statures)
     return World(assets, people, [], environment, light, ground, view)

@@ -9,6 +9,7 @@ pytest.importorskip("numba", reason="the synthetic data need numba (extra 'synth
 
 import prepare_crowds
 from prepare_crowds import SPLITS, CrowdPlan
+from synthetic.assets import load_assets
 from synthetic.scene import generate_scene
 
 from hmor_d2.data import datasets as loaders
@@ -45,7 +46,8 @@ def test_records_are_the_scenes(crowd, split, images):
     checks.append(check_images_readable(records, sample=None))
     assert [check for check in checks if check.status == "FAIL"] == []
     for index, record in enumerate(records):
-        scene = generate_scene(SPLITS[split], index, 0, SIZE, count=3 + index % 3)
+        count = 3 + index % 3
+        scene = generate_scene(SPLITS[split], index, 0, SIZE, count, PLAN.statures)
         shown = [p for p in scene.people if p.visible_pixels]
         if split != "train":
             shown = [p for p in shown if p.visible.sum() >= 5]
@@ -54,6 +56,16 @@ def test_records_are_the_scenes(crowd, split, images):
         np.testing.assert_allclose(found, expected, atol=0.01)
         np.testing.assert_allclose(record["intrinsics"], scene.camera.intrinsics, rtol=1e-6)
         assert record["file_name"].endswith(f"images/{split}/{index + 1:06d}.jpg")
+
+
+def test_everybody_is_an_adult_of_usual_height(crowd):
+    subjects = load_assets().subjects
+    for split in SPLITS:
+        for index in range(3):
+            scene = generate_scene(SPLITS[split], index, 0, SIZE, 8, PLAN.statures)
+            statures = [subjects[person.subject_id].stature for person in scene.people]
+            assert len(statures) > 3  # of the test pool, four are of such a height: some come twice
+            assert 1.6 <= min(statures) and max(statures) <= 1.9
 
 
 def test_an_interrupted_run_goes_on_to_the_same_files(crowd, tmp_path):
