@@ -2,8 +2,8 @@
 """Train the rows of the paper's Table 4 on synthetic crowds, and put them beside the paper's.
 
 Every row has the same budget, data, weights to start from and, seed by seed, the same training
-pictures in the same order.  The start is trained here first, without ordinal relations
-(--warm-start-iterations), or given (--weights).  Run it again after an interruption: finished rows
+pictures in the same order.  They start from MODEL.WEIGHTS of the base config, from a checkpoint
+(--weights), or from a training without ordinal relations (--warm-start-iterations).  Run it again after an interruption: finished rows
 are skipped, the interrupted one goes on.  See docs/ablation.md.
 
     python tools/run_ablation.py
@@ -52,8 +52,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--base-config", type=Path, default=default_base(),
         help="what all rows share (default: synthetic crowds)")  # fmt: skip
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--warm-start-iterations", type=number, default=3000, metavar="N",
-                       help="of the training that rows start from (default: 3000)")  # fmt: skip
+    start.add_argument("--warm-start-iterations", type=number, default=0, metavar="N",
+                       help="of a training to start from instead")  # fmt: skip
     start.add_argument("--weights", type=Path, help="checkpoint that all rows start from instead")
     add("--output", type=Path, default=ROOT / "output/ablation", help="folder of the trainings")
     add("--results", type=Path, default=ROOT / "docs/ablation/results",

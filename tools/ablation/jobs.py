@@ -12,6 +12,7 @@ from detectron2.config import CfgNode, get_cfg
 
 from hmor_d2 import add_hmor_config
 from hmor_d2.config_file import merge_config_file
+from hmor_d2.model_zoo.packaged_weights import BACKBONES, TRAINED_MODELS, PackagedWeightsHandler
 
 from .rows import ROOT, ROWS, WARM_START, flat_options, row_options
 
@@ -125,7 +126,7 @@ def _training_digest(cfg: CfgNode, start: str) -> str:
         start: what they start from, in any words that differ where it does.
     """
     data = _data(cfg, cfg.DATASETS.TRAIN)
-    weights = cfg.MODEL.WEIGHTS if start == _BASE_WEIGHTS else ""
+    weights = _told_apart(cfg.MODEL.WEIGHTS) if start == _BASE_WEIGHTS else ""
     for key in _LEFT_OUT:
         *path, last = key.split(".")
         node = cfg
@@ -138,6 +139,12 @@ def _training_digest(cfg: CfgNode, start: str) -> str:
         told = ("SKELETON", "ABS_POSE_LOSS_WEIGHT", "UNIT_MM")
         cfg.MODEL.HMOR = CfgNode({key: hmor[key] for key in told})
     return _digest(cfg.dump(sort_keys=True), start, weights, data)
+
+
+def _told_apart(weights: str) -> str:
+    """A config's MODEL.WEIGHTS, with the SHA-256 of a file of the package."""
+    packaged = {weights.file: weights.sha256 for weights in (*BACKBONES, *TRAINED_MODELS.values())}
+    return weights + packaged.get(weights.removeprefix(PackagedWeightsHandler.PREFIX), "")
 
 
 def _data(cfg: CfgNode, names: Sequence[str]) -> list[Any]:
