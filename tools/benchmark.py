@@ -6,7 +6,17 @@ python tools/benchmark.py hmor --help
 import argparse
 from collections.abc import Sequence
 
-from benchmarks import data, evaluation, hmor, inference, machine, scaling, synthetic, training
+from benchmarks import (
+    data,
+    evaluation,
+    hmor,
+    inference,
+    machine,
+    rounding,
+    scaling,
+    synthetic,
+    training,
+)
 
 # Each module has a docstring, whose first line is its help, ``add_arguments(parser)`` and
 # ``run(args)``.
@@ -16,6 +26,7 @@ BENCHMARKS = {
     "hmor": hmor,
     "inference": inference,
     "machine": machine,
+    "rounding": rounding,
     "scaling": scaling,
     "synthetic": synthetic,
     "training": training,

@@ -16,7 +16,7 @@ from .channels_last_roi_align import use_channels_last_roi_align
 from .pose_head import HeatmapPoseHead
 from .winograd import WinogradConv2d
 
-__all__ = ["fold_norms", "has_bfloat16_units", "optimize_for_inference"]
+__all__ = ["fold_norms", "has_bfloat16_units", "optimize_for_inference", "run_in_bfloat16"]
 
 
 def optimize_for_inference(
@@ -62,11 +62,11 @@ def optimize_for_inference(
         for module in list(model.modules()):
             if isinstance(module, FPN):
                 for conv in module.output_convs:
-                    _run_in_bfloat16(conv)
+                    run_in_bfloat16(conv)
             elif isinstance(module, StandardRPNHead):
-                _run_in_bfloat16(module.conv)
+                run_in_bfloat16(module.conv)
             elif isinstance(module, FastRCNNConvFCHead):
-                _run_in_bfloat16(module)
+                run_in_bfloat16(module)
     if on_cpu:
         for module in model.modules():
             if WinogradConv2d.suits(module):
@@ -114,8 +114,8 @@ def _fold_norm(conv: nn.Conv2d | nn.ConvTranspose2d, norm: nn.Module | None) -> 
     return None
 
 
-def _run_in_bfloat16(module: nn.Module) -> None:
-    """Let a module compute in bfloat16 between float32 inputs and outputs."""
+def run_in_bfloat16(module: nn.Module) -> None:
+    """Let a module of one input compute in bfloat16 between float32 inputs and outputs."""
     module.to(torch.bfloat16)
     module.register_forward_pre_hook(lambda module, inputs: (inputs[0].bfloat16(),))
     module.register_forward_hook(lambda module, inputs, output: output.float())
