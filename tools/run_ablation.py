@@ -3,8 +3,9 @@
 
 Every row has the same budget, data, weights to start from and, seed by seed, the same training
 pictures in the same order.  They start from MODEL.WEIGHTS of the base config, from a checkpoint
-(--weights), or from a training without ordinal relations (--warm-start-iterations).  Run it again
-after an interruption: finished rows are skipped, the interrupted one goes on.  See docs/ablation.md.
+(--weights), or from a training without ordinal relations (--warm-start-iterations).  See
+docs/ablation.md.  Run it again after an interruption: finished rows are skipped, the interrupted
+one goes on.
 
     python tools/run_ablation.py
     python tools/run_ablation.py --rows a0_baseline c_sampled_views --seeds 1 2 3 4 5
