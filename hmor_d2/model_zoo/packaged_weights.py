@@ -37,6 +37,10 @@ TRAINED_MODELS: dict[str, PackagedWeights] = {
         "hmor_rcnn_R_50_half_FPN.pth",
         "9a089df3cbbee1d6a156759dc06ea856f74d1c3484630848d3d383d046e984ed",
     ),
+    "synthetic/pretrain_R_50_half_FPN": PackagedWeights(
+        "pretrain_R_50_half_FPN.pth",
+        "c238a365be0d3af7435077d7f5488dcb879ade6fda6c798176dbb1402a92bc72",
+    ),
 }
 
 
