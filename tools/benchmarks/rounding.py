@@ -13,7 +13,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import detectron2.data.transforms as T
 import torch
 from detectron2.structures import Instances, pairwise_iou
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.inference import count
 from hmor_d2 import model_zoo
+from hmor_d2.data import image_file
 from hmor_d2.modeling import optimize_for_inference
 from hmor_d2.modeling.inference import fold_norms, run_in_bfloat16
 
@@ -57,8 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     cfg = model_zoo.get_config(args.model)
-    model = model_zoo.get(args.model, pretrained=True, device="cpu").eval()
-    pictures = [read(path, cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST) for path in args.input]
+    model = model_zoo.get(args.model, device="cpu")
+    resize = T.ResizeShortestEdge([cfg.INPUT.MIN_SIZE_TEST] * 2, cfg.INPUT.MAX_SIZE_TEST)
+    pictures = [read(path, cfg.INPUT.FORMAT, resize) for path in args.input]
     expected = detect(model, pictures)
     people = sum(int((found.scores > args.score_threshold).sum()) for found in expected)
     print(f"{people} people in {len(pictures)} pictures; mm, means and medians over joints\n")
@@ -82,13 +83,14 @@ def run(args: argparse.Namespace) -> None:
         Path(args.json).write_text(json.dumps(rows, indent=1) + "\n")
 
 
-def read(path: str, short: int, long: int) -> dict:
+def read(path: str, picture_format: str, resize: T.Augmentation) -> dict:
     """A picture as the model takes it, without intrinsics."""
-    image = cv2.imread(path)
-    if image is None:
-        raise SystemExit(f"error: {path}: cannot be read as a picture")
+    try:
+        image = image_file.read_picture(path, picture_format)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from error
     height, width = image.shape[:2]
-    image = T.ResizeShortestEdge([short, short], long).get_transform(image).apply_image(image)
+    image = resize.get_transform(image).apply_image(image)
     image = torch.from_numpy(image.transpose(2, 0, 1).copy())
     return {"image": image, "height": height, "width": width}
 
