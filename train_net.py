@@ -17,7 +17,6 @@ from detectron2.engine import (
     default_argument_parser,
     default_setup,
     hooks,
-    launch,
 )
 from detectron2.evaluation import verify_results
 from detectron2.utils.logger import setup_logger
@@ -26,7 +25,7 @@ from hmor_d2 import add_hmor_config
 from hmor_d2.checkpoint import HMORCheckpointer
 from hmor_d2.config_file import merge_config_file
 from hmor_d2.data import HMORDatasetMapper, build_hmor_train_loader, register_custom_datasets
-from hmor_d2.engine import EMAHook, ExactResumeHook, NonFiniteGuard
+from hmor_d2.engine import EMAHook, ExactResumeHook, NonFiniteGuard, launch
 from hmor_d2.evaluation import build_evaluator
 from hmor_d2.modeling import HMORRCNNWithTTA
 from hmor_d2.random_state import preserved_random_state

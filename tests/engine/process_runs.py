@@ -145,8 +145,7 @@ def _train(run: dict) -> None:
 
 
 def _fork(run: dict) -> int:
-    from detectron2.engine import launch
-
+    from hmor_d2.engine import launch
     from tests.engine.forking import exit_code_of_fork
 
     def work():

@@ -6,10 +6,10 @@ import pytest
 import yaml
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.engine import launch
 
 from hmor_d2 import add_hmor_config
 from hmor_d2.data import register_coco_keypoints
+from hmor_d2.engine import launch
 from hmor_d2.evaluation import build_evaluator
 from tests.evaluation import panoptic_scenes, test_3dpw, test_coco, test_human36m
 from tests.launching import needs_launch_on_cpu

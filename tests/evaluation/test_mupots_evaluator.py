@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from detectron2.data import DatasetCatalog
-from detectron2.engine import launch
 from detectron2.evaluation import print_csv_format
 
 from hmor_d2.data.dataset_error import DatasetError
+from hmor_d2.engine import launch
 from hmor_d2.evaluation.mupots import MUPOTS_FIGURES, evaluate_mupots
 from hmor_d2.evaluation.mupots_evaluator import MuPoTSEvaluator, mupots_image_name
 from hmor_d2.evaluation.mupots_report import flat_mupots_figures, mupots_json

@@ -3,9 +3,9 @@
 import json
 
 from detectron2.data import DatasetCatalog
-from detectron2.engine import launch
 from detectron2.evaluation import inference_on_dataset
 
+from hmor_d2.engine import launch
 from hmor_d2.evaluation.pose_evaluator import Pose3DEvaluator
 from tests.evaluation.pose_scenes import MUCO17, make_records, noisy_predictions, run
 from tests.launching import needs_launch_on_cpu

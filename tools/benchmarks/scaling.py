@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 from detectron2.config import CfgNode, get_cfg
-from detectron2.engine import create_ddp_model, launch
+from detectron2.engine import create_ddp_model
 from detectron2.modeling import build_model
 from detectron2.modeling.backbone.resnet import BottleneckBlock
 from detectron2.utils import comm
@@ -31,6 +31,7 @@ from benchmarks.inference import count, image_size, summary, with_quartiles
 from benchmarks.training_scenes import FixedProposals, make_training_input, proposals_around
 from hmor_d2 import add_hmor_config
 from hmor_d2.config_file import merge_config_file
+from hmor_d2.engine import launch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
