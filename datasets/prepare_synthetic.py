@@ -2,7 +2,7 @@
 """Draw synthetic scenes with exact 3D poses and write them in the formats of real datasets.
 
 Writes <root>/synthetic/{muco,coco,panoptic,mupots}; configs/synthetic/datasets.yaml registers them.
-"small" takes about a minute, "full" (10 000 training images and the test sets) about 20 minutes
+"small" takes about a minute, "full" (10 450 training images and the test sets) about 20 minutes
 on two cores.  Run it again after an interruption: it goes on.  The same seed gives the same files,
 whatever the number of workers.
 """

@@ -9,7 +9,7 @@ the sum of a person's bone lengths.
 
 MuPoTS-3D is evaluated by its protocol, any other dataset of a config as "pose3d" evaluates it:
 
-    python tools/size_ambiguity.py --annotations datasets/mupots --errors 2 5 10
+    python tools/size_ambiguity.py --annotations datasets/mupots/MultiPersonTestSet
     python tools/size_ambiguity.py --dataset synthetic_crowd_test \\
         --config-file configs/synthetic/datasets.yaml
 """
