@@ -106,9 +106,9 @@ def add_hmor_config(cfg: CfgNode) -> None:
     # the training stops with an error.  0: it stops at the first.
     cfg.SOLVER.MAX_NONFINITE_STEPS = 10
 
-    # On a CPU, run in bfloat16 (autocast): faster, with CHANNELS_LAST, where the processor multiplies
-    # faster in bfloat16 (AMX: two to three times; AMD's AVX512-BF16), slower elsewhere.  Poses move
-    # by centimetres: to train.  On a GPU use Detectron2's SOLVER.AMP.
+    # On a CPU, run in bfloat16 (autocast): faster, with CHANNELS_LAST, where the processor
+    # multiplies faster in bfloat16 (AMX: two to three times; AMD's AVX512-BF16), slower elsewhere.
+    # Poses move by centimetres: to train.  On a GPU use Detectron2's SOLVER.AMP.
     cfg.MODEL.CPU_BFLOAT16 = False
     # Keep weights and features in channels_last memory: the same numbers, sooner on a CPU, and with
     # mixed precision on a GPU.
