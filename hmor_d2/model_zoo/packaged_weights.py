@@ -37,9 +37,9 @@ TRAINED_MODELS: dict[str, PackagedWeights] = {
         "hmor_rcnn_R_50_half_FPN.pth",
         "9a089df3cbbee1d6a156759dc06ea856f74d1c3484630848d3d383d046e984ed",
     ),
-    "synthetic/pretrain_R_50_half_FPN": PackagedWeights(
-        "pretrain_R_50_half_FPN.pth",
-        "c238a365be0d3af7435077d7f5488dcb879ade6fda6c798176dbb1402a92bc72",
+    "synthetic/ablation_start_R_50_half_FPN": PackagedWeights(
+        "ablation_start_R_50_half_FPN.pth",
+        "395ef2a8a563cd3bfc5c5c9e7e072debfbd88f7eb73e3db94579ad1d2e737396",
     ),
 }
 
