@@ -1,4 +1,4 @@
-"""Every test that docs/reliability.md names is there."""
+"""Every test that docs/reliability.md names is there, in italics where it is slow."""
 
 import ast
 import re
@@ -6,28 +6,27 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
-NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+NAMED = re.compile(r"(\*?)`(tests/[\w/]+\.py)::(\w+)`")
 
 
-def test_names(path: Path) -> set[str]:
-    """Functions of a test file at its top level."""
+def is_slow_by_name(path: Path) -> dict[str, bool]:
+    """Functions of a test file at its top level, and whether they are marked as slow."""
     return {
-        node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
+        node.name: any(ast.unparse(mark) == "pytest.mark.slow" for mark in node.decorator_list)
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef)
     }
-
-
-test_names.__test__ = False
 
 
 def test_named_tests_are_there():
     named = NAMED.findall(PAGE.read_text())
     assert len(named) > 30
-    missing = [
+    wrong = [
         f"{file}::{name}"
-        for file, name in named
-        if not (ROOT / file).is_file() or name not in test_names(ROOT / file)
+        for star, file, name in named
+        if not (ROOT / file).is_file() or is_slow_by_name(ROOT / file).get(name) != bool(star)
     ]
-    assert not missing
+    assert not wrong
 
 
 def test_every_row_names_a_test():
