@@ -60,6 +60,7 @@ def test_a_job_from_the_beginning(study, runner):
     assert train[1:5] == ["train_net.py", "--config-file", str(TOY.relative_to(TOY.parents[2])),
                           "--num-gpus"]  # fmt: skip
     assert "--resume" not in train and value_of(train, "SEED") == "3"
+    assert value_of(train, "--num-gpus") == "2" and value_of(train, "--dist-url") == "auto"
     assert value_of(train, "MODEL.HMOR.LEVELS") == "['instance', 'part', 'joint']"
     start = runner.output / "warm_start_seed0/model_final.pth"
     assert value_of(train, "MODEL.WEIGHTS") == str(start.resolve())

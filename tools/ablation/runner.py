@@ -114,7 +114,9 @@ class Runner:
         return None
 
     def _train_command(self, job: Job) -> list[str]:
-        gpus = ["--num-gpus", f"{self.num_gpus}"] if self.num_gpus else []
+        # A free port: the default is the same for every training of a user on a machine.
+        group = ["--num-gpus", f"{self.num_gpus}", "--dist-url", "auto"]
+        gpus = group if self.num_gpus else []
         base = os.path.relpath(self.study.base_config, ROOT)
         return [sys.executable, "train_net.py", "--config-file", base, *gpus]
 
