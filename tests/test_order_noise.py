@@ -76,13 +76,23 @@ def test_the_shares_are_the_evaluators(dataset, tmp_path, capsys):
     figures = run(name, predictions, output_dir=str(tmp_path))
     file = str(tmp_path / "pose_predictions.json")
     order_noise.main([file, "--config-file", CONFIG])
-    head, counts, _, *rows = capsys.readouterr().out.splitlines()
+    head, counts, _, *rows, better = capsys.readouterr().out.splitlines()
     assert head == f"{file}: {name}"
     assert counts.startswith(f"{figures['matched_3d']:.0f} people, ")
     title, pairs, wrong, _ = rows[-1].split()
     assert title == "all"
     assert float(wrong) == pytest.approx(100 * (1 - figures["ORD"]), abs=0.051)
     assert sum(int(row.split()[-3]) for row in rows[:-1]) == int(pairs)
+    assert float(better.split()[-3].rstrip("%")) <= float(wrong)
+
+
+def test_smaller_errors_by_hand():
+    """Pairs 100 mm apart, of which one comes out 120 mm wrong and one 140 mm."""
+    pred, gt = np.array([120.0, 100.0, 140.0, 100.0]), np.array([0.0, 100.0, 0.0, 100.0])
+    depths = order_noise.Depths(pred, gt, np.array([0, 0, 1, 1]))
+    *_, whole, better = order_noise.describe(depths).splitlines()
+    assert whole.split()[:3] == ["all", "2", "100.0"]
+    assert better.endswith("50.0% were wrong")
 
 
 @pytest.mark.parametrize(

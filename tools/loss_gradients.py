@@ -67,7 +67,7 @@ def loss_gradients(
                     part: (float(g.norm()), _cosine(g, total[part] - g))
                     for part, g in by_part.items()
                 }
-                rows.setdefault(name, []).append((float(losses[name]), compared))
+                rows.setdefault(name, []).append((float(losses[name].detach()), compared))
     return {
         name: {
             "value": _mean([value for value, _ in found]),

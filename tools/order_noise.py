@@ -118,6 +118,8 @@ def describe(depths: Depths, limits: Sequence[float] = LIMITS_MM) -> str:
         if inside.any():
             figures = 100 * wrong[inside].mean(), 100 * by_noise[inside].mean()
             lines.append(f"{title:>14}{inside.sum():8d}{figures[0]:10.1f}{figures[1]:13.1f}")
+    better = 100 * (0.75 * error <= -gap).mean()
+    lines.append(f"with every error three quarters as large {better:.1f}% were wrong")
     return "\n".join(lines)
 
 
