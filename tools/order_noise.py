@@ -101,7 +101,7 @@ def read_depths(file: str) -> tuple[str, Depths]:
     return name, Depths(*map(np.concatenate, (pred, gt, image)))
 
 
-def describe(depths: Depths, limits: Sequence[float] = LIMITS_MM) -> str:
+def describe(depths: Depths) -> str:
     """The table of the module's docstring."""
     gap, error = depths.pairs()
     wrong, by_noise = error <= -gap, wrong_by_noise(gap, error)
@@ -111,7 +111,7 @@ def describe(depths: Depths, limits: Sequence[float] = LIMITS_MM) -> str:
         f"distance {np.abs(error).mean():.0f} mm; correlation {depths.correlation():.2f}",
         f"{'distance, mm':>14}{'pairs':>8}{'wrong, %':>10}{'by noise, %':>13}",
     ]
-    edges = [0.0, *limits, np.inf]
+    edges = [0.0, *LIMITS_MM, np.inf]
     rows = [(f"{low:.0f} to {high:.0f}", low, high) for low, high in itertools.pairwise(edges)]
     for title, low, high in [*rows, ("all", 0.0, np.inf)]:
         inside = (gap >= low) & (gap < high)

@@ -115,10 +115,9 @@ class Runner:
 
     def _train_command(self, job: Job) -> list[str]:
         # A free port: the default is the same for every training of a user on a machine.
-        group = ["--num-gpus", f"{self.num_gpus}", "--dist-url", "auto"]
-        gpus = group if self.num_gpus else []
+        group = ["--num-gpus", f"{self.num_gpus}", "--dist-url", "auto"] if self.num_gpus else []
         base = os.path.relpath(self.study.base_config, ROOT)
-        return [sys.executable, "train_net.py", "--config-file", base, *gpus]
+        return [sys.executable, "train_net.py", "--config-file", base, *group]
 
     def _options(self, job: Job) -> list[str]:
         weights = self.weights(job)
