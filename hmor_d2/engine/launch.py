@@ -23,10 +23,11 @@ def launch(main_func: Callable, num_processes: int, **kwargs) -> None:
     exit has run.
     """
     args = kwargs.pop("args", ())
-    detectron2_launch(_run, num_processes, args=(main_func, args), **kwargs)
+    detectron2_launch(run_and_leave, num_processes, args=(main_func, args), **kwargs)
 
 
-def _run(main_func: Callable, args: tuple) -> None:
+def run_and_leave(main_func: Callable, args: tuple) -> None:
+    """Run ``main_func(*args)``, and end the process after it if it is one of a group."""
     main_func(*args)
     if comm.get_world_size() > 1:
         atexit._run_exitfuncs()

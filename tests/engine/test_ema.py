@@ -7,14 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from detectron2.engine import HookBase, SimpleTrainer
 from detectron2.engine.hooks import PeriodicCheckpointer
 from torch import nn
 
 from hmor_d2.checkpoint import HMORCheckpointer, averaged_weights
 from hmor_d2.engine import EMAHook
+from tests.launching import run_in_group
 
 DECAY = 0.35  # larger than the first three (1 + t) / (10 + t), smaller than the others
 
@@ -229,10 +228,6 @@ def test_impossible_decays(decay):
 
 
 def worker(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
-    )
     torch.manual_seed(rank)  # processes begin with different weights and see different data
     tiny = Tiny()
     model = nn.parallel.DistributedDataParallel(tiny, broadcast_buffers=False)
@@ -244,12 +239,10 @@ def worker(rank, folder):
     trainer.train(0, 3)
     state = {"average": ema.model.state_dict(), "trained": tiny.state_dict()}
     torch.save(state, f"{folder}/rank{rank}.pt")
-    dist.barrier()  # gloo aborts a process whose peer has gone
-    dist.destroy_process_group()
 
 
 def test_processes_have_equal_averages(tmp_path):
-    mp.spawn(worker, args=(str(tmp_path),), nprocs=2)
+    run_in_group(worker, 2, tmp_path)
     one, two = (torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2))
     assert one["average"].keys() == Tiny().state_dict().keys()
     for name in ("conv.weight", "conv.bias", "norm.weight", "norm.bias", "frozen"):

@@ -5,14 +5,13 @@ import weakref
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from detectron2.engine import SimpleTrainer, TrainerBase
 from detectron2.engine.hooks import PeriodicCheckpointer
 from torch import nn
 
 from hmor_d2.checkpoint import HMORCheckpointer
 from hmor_d2.engine import EMAHook, NonFiniteError, NonFiniteGuard
+from tests.launching import run_in_group
 
 NAN, INF = float("nan"), float("inf")
 
@@ -142,14 +141,6 @@ def test_none_is_skipped_with_zero():
 
 
 def process(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
-    )
-    from detectron2.utils import comm
-
-    if hasattr(comm, "create_local_process_group"):  # Detectron2 v0.6 needs none
-        comm.create_local_process_group(2)
     torch.manual_seed(0)
     # The second process alone has a bad loss, in iteration 2; all gradients are finite.
     data = batches({2: {"add": INF}} if rank else None)
@@ -157,11 +148,10 @@ def process(rank, folder):
     trainer.train(0, 6)
     weights = {k: v for k, v in trainer.model.state_dict().items() if "running" not in k}
     torch.save((trainer.guard.num_skipped, weights), f"{folder}/rank{rank}.pt")
-    dist.destroy_process_group()
 
 
 def test_processes_skip_together(tmp_path):
-    mp.spawn(process, args=(str(tmp_path),), nprocs=2)
+    run_in_group(process, 2, tmp_path)
     (one, first), (two, second) = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
     assert one == two == 1
     for name, value in first.items():

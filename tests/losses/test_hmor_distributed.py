@@ -2,10 +2,10 @@
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from hmor_d2.losses.hmor import hmor_losses_batched
 from hmor_d2.skeleton import get_skeleton
+from tests.launching import run_in_group
 from tests.losses.hmor_scenes import make_normals, make_scene, padded
 
 NUM_PEOPLE = (4, 0, 1, 2)  # a batch in which images differ, and one is empty
@@ -24,20 +24,15 @@ def losses_and_gradient(images):
 
 
 def worker(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
-    )
     results = losses_and_gradient(((0, 1), (2, 3))[rank])
     for tensor in results:
         dist.all_reduce(tensor)
         tensor /= 2
     torch.save(results, f"{folder}/rank{rank}.pt")
-    dist.destroy_process_group()
 
 
 def test_two_processes_equal_one_with_the_whole_batch(tmp_path):
-    mp.spawn(worker, args=(str(tmp_path),), nprocs=2)
+    run_in_group(worker, 2, tmp_path)
     expected = losses_and_gradient((0, 1, 2, 3))
     assert (expected[0] > 1e-3).all() and expected[1].abs().max() > 0
     for rank in range(2):

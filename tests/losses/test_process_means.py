@@ -2,7 +2,6 @@
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from hmor_d2.losses import (
     absolute_pose_l1_loss,
@@ -13,6 +12,7 @@ from hmor_d2.losses import (
     relative_pose_l1_loss,
     total_over_processes,
 )
+from tests.launching import run_in_group
 
 SHARES = (slice(0, 5), slice(5, 6), slice(6, 9))  # people of three processes
 
@@ -60,21 +60,16 @@ def losses(people):
 
 
 def worker(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=len(SHARES)
-    )
     count = torch.tensor(rank)
     assert total_over_processes(count) == (3, 3) and count == rank
     mean = losses(SHARES[rank])
     dist.all_reduce(mean)
     if rank == 0:
         torch.save(mean / len(SHARES), f"{folder}/mean.pt")
-    dist.destroy_process_group()
 
 
 def test_three_processes_average_to_the_mean_of_all(tmp_path):
-    mp.spawn(worker, args=(str(tmp_path),), nprocs=len(SHARES))
+    run_in_group(worker, len(SHARES), tmp_path)
     expected = losses(slice(0, 9))
     assert (expected.abs() > 1e-4).all()
     torch.testing.assert_close(torch.load(tmp_path / "mean.pt"), expected, rtol=1e-12, atol=0)
