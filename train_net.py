@@ -6,7 +6,7 @@ import weakref
 from collections import OrderedDict
 
 import detectron2.utils.comm as comm
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.data import build_detection_test_loader
 from detectron2.engine import (
     AMPTrainer,
@@ -21,9 +21,8 @@ from detectron2.engine import (
 from detectron2.evaluation import verify_results
 from detectron2.utils.logger import setup_logger
 
-from hmor_d2 import add_hmor_config
 from hmor_d2.checkpoint import HMORCheckpointer
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 from hmor_d2.data import HMORDatasetMapper, build_hmor_train_loader, register_custom_datasets
 from hmor_d2.engine import EMAHook, ExactResumeHook, NonFiniteGuard, launch
 from hmor_d2.evaluation import build_evaluator
@@ -127,10 +126,7 @@ class Trainer(DefaultTrainer):
 
 def setup(args) -> CfgNode:
     """Read the config, register its own datasets, and set logging and seeds up."""
-    cfg = get_cfg()
-    add_hmor_config(cfg)
-    merge_config_file(cfg, args.config_file)
-    cfg.merge_from_list(args.opts)
+    cfg = read_config(args.config_file, args.opts)
     cfg.freeze()
     register_custom_datasets(cfg.DATASETS.CUSTOM)
     default_setup(cfg, args)

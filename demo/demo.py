@@ -20,7 +20,7 @@ import torch
 from cameras import CameraChoice
 from capture import Clip, VideoClip, WebcamClip
 from clips import ClipSummary, process_clip
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.utils.logger import setup_logger
 from one_euro import OneEuro
 from options import parse_args
@@ -29,9 +29,9 @@ from predictor import PosePredictor
 from sources import SourceError, find_inputs, output_names
 from tracker import Tracker
 
-from hmor_d2 import add_hmor_config, model_zoo
+from hmor_d2 import model_zoo
 from hmor_d2.checkpoint import CheckpointError
-from hmor_d2.config_file import ConfigError, merge_config_file
+from hmor_d2.config_file import ConfigError, read_config
 
 logger = logging.getLogger("hmor_d2.demo")
 
@@ -45,9 +45,7 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
     else:
         if not Path(args.config_file).is_file():
             raise FileNotFoundError(f"{args.config_file}: there is no such config file")
-        cfg = get_cfg()
-        add_hmor_config(cfg)
-        merge_config_file(cfg, args.config_file)
+        cfg = read_config(args.config_file)
     cfg.merge_from_list(args.opts)
     # Poses of people who would not be shown need not be computed.
     cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = args.score_threshold

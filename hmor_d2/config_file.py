@@ -4,13 +4,16 @@ Detectron2's ``CfgNode.merge_from_file`` runs Python that a file names in its ta
 """
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
-from detectron2.config import CfgNode
+from detectron2.config import CfgNode, get_cfg
 from detectron2.utils.file_io import PathManager
 
-__all__ = ["ConfigError", "merge_config_file"]
+from .config import add_hmor_config
+
+__all__ = ["ConfigError", "merge_config_file", "read_config"]
 
 # Characters of a file; values in it, aliases written out; files that are based on one another.
 _MAX_CHARACTERS = 1_000_000
@@ -21,6 +24,23 @@ _BASE = "_BASE_"
 
 class ConfigError(ValueError):
     """A config file is broken, is more than data, or has a key or value that does not fit."""
+
+
+def read_config(path: str | os.PathLike, options: Sequence[Any] = ()) -> CfgNode:
+    """Detectron2's and this package's config with a file over its defaults, and options over both.
+
+    Args:
+        path: see :func:`merge_config_file`, also for its errors.
+        options: KEY, VALUE, KEY, VALUE, ..., as on a command line.
+
+    Raises:
+        KeyError, ValueError, AssertionError: for options, as ``CfgNode.merge_from_list``.
+    """
+    cfg = get_cfg()
+    add_hmor_config(cfg)
+    merge_config_file(cfg, path)
+    cfg.merge_from_list(list(options))
+    return cfg
 
 
 def merge_config_file(cfg: CfgNode, path: str | os.PathLike) -> None:

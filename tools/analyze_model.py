@@ -13,15 +13,14 @@ from pathlib import Path
 
 import torch
 from benchmarks.rivals import CROP, CropRoute, build_crop_route
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from detectron2.structures import Boxes, ImageList, Instances
 from fvcore.nn import FlopCountAnalysis
 from tabulate import tabulate
 from torch import nn
 
-from hmor_d2 import add_hmor_config
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 from hmor_d2.skeleton import get_skeleton
 from hmor_d2.structures import PinholeCameras
 
@@ -186,10 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if min(args.people) < 1:
         parser.error(f"--people: found {min(args.people)}, expected 1 or more")
-    cfg = get_cfg()
-    add_hmor_config(cfg)
-    merge_config_file(cfg, args.config_file)
-    cfg.merge_from_list(args.opts)
+    cfg = read_config(args.config_file, args.opts)
     if args.table_5:
         print(f"{args.width}x{args.height}")
         head = ["method", "people", "#Params, M", "GMAC"]

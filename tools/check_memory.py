@@ -16,13 +16,11 @@ import sys
 from pathlib import Path
 
 import torch
-from detectron2.config import CfgNode, get_cfg
 from memory_growth.plot import plot_growth
 from memory_growth.resident import MIN_SAMPLES, GrowthRecorder
 
-from hmor_d2 import add_hmor_config
 from hmor_d2.atomic_file import write_atomically
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 
 
 def number_of_steps(text: str) -> int:
@@ -66,15 +64,6 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def read_config(args: argparse.Namespace) -> CfgNode:
-    cfg = get_cfg()
-    add_hmor_config(cfg)
-    merge_config_file(cfg, args.config_file)
-    cfg.merge_from_list(args.opts)
-    cfg.freeze()
-    return cfg
-
-
 def main(arguments: list[str] | None = None) -> int:
     args = parse_arguments(arguments)
     torch.set_num_threads(args.threads)
@@ -82,7 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     sys.path.append(str(Path(__file__).parents[1]))  # train_net
     from memory_growth.workloads import infer, train
 
-    cfg = read_config(args)
+    cfg = read_config(args.config_file, args.opts)
+    cfg.freeze()
     recorder = GrowthRecorder(args.steps)
     if args.command == "training":
         train(cfg, args.steps, recorder.after)

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.data.transforms import ResizeShortestEdge
 from detectron2.modeling import build_model
 from torch import nn
 
-from hmor_d2 import add_hmor_config, model_zoo
+from hmor_d2 import model_zoo
 from hmor_d2.checkpoint import HMORCheckpointer
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 from hmor_d2.export import (
     describe_model,
     export_onnx,
@@ -53,9 +53,7 @@ def load_model(args: argparse.Namespace) -> tuple[CfgNode, nn.Module]:
     else:
         if not args.config_file.is_file():
             raise FileNotFoundError(f"{args.config_file}: there is no such config file")
-        cfg = get_cfg()
-        add_hmor_config(cfg)
-        merge_config_file(cfg, args.config_file)
+        cfg = read_config(args.config_file)
     cfg.merge_from_list(args.opts)
     cfg.MODEL.DEVICE = "cpu"
     if not cfg.MODEL.WEIGHTS:

@@ -12,16 +12,14 @@ import argparse
 from collections.abc import Iterable, Sequence
 
 import torch
-from detectron2.config import get_cfg
 from detectron2.modeling import build_model
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.events import EventStorage
 from tabulate import tabulate
 from torch import nn
 
-from hmor_d2 import add_hmor_config
 from hmor_d2.checkpoint import HMORCheckpointer
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 from hmor_d2.data import HMORDatasetMapper, build_hmor_train_loader, register_custom_datasets
 
 __all__ = ["PARTS", "loss_gradients"]
@@ -105,10 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batches", type=int, default=8)
     parser.add_argument("--opts", nargs="+", default=[], help="KEY VALUE pairs of the config")
     args = parser.parse_args(arguments)
-    cfg = get_cfg()
-    add_hmor_config(cfg)
-    merge_config_file(cfg, args.config_file)
-    cfg.merge_from_list(args.opts)
+    cfg = read_config(args.config_file, args.opts)
     register_custom_datasets(cfg.DATASETS.CUSTOM)
     seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)
     model = build_model(cfg).train()

@@ -17,11 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from detectron2.config import get_cfg
 from detectron2.data import DatasetCatalog
 
-from hmor_d2 import add_hmor_config
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 from hmor_d2.data import register_custom_datasets
 from hmor_d2.data.dataset_error import DatasetError
 from hmor_d2.data.json_file import load_json
@@ -132,9 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         help="that registers the predictions' dataset")  # fmt: skip
     args = parser.parse_args(arguments)
     try:
-        cfg = get_cfg()
-        add_hmor_config(cfg)
-        merge_config_file(cfg, args.config_file)
+        cfg = read_config(args.config_file)
         register_custom_datasets(cfg.DATASETS.CUSTOM)
         for file in args.predictions:
             name, depths = read_depths(file)

@@ -22,11 +22,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from detectron2.config import get_cfg
 from detectron2.data import DatasetCatalog
 
-from hmor_d2 import add_hmor_config
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 from hmor_d2.data import register_custom_datasets
 from hmor_d2.data.datasets.mupots_annotations import (
     MUPOTS_JOINT_SET,
@@ -142,9 +140,7 @@ def read_dataset(config_file: str, name: str) -> Poses:
         KeyError: for a dataset that is not.
         ConfigError, DatasetError, OSError: for files that cannot be read.
     """
-    cfg = get_cfg()
-    add_hmor_config(cfg)
-    merge_config_file(cfg, config_file)
+    cfg = read_config(config_file)
     register_custom_datasets(cfg.DATASETS.CUSTOM)
     poses, images = [], []
     for number, record in enumerate(DatasetCatalog.get(name)):

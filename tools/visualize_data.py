@@ -13,14 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.detection_utils import build_augmentation
 from detectron2.utils.env import seed_all_rng
 from tqdm import tqdm
 
-from hmor_d2 import add_hmor_config
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 from hmor_d2.data import DatasetError, HMORDatasetMapper, register_custom_datasets
 from hmor_d2.losses.views import sample_view_normals
 from hmor_d2.skeleton import Skeleton, get_skeleton
@@ -124,10 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--views", type=int, default=2, help="virtual views to draw")
     parser.add_argument("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE")
     args = parser.parse_args(arguments)
-    cfg = get_cfg()
-    add_hmor_config(cfg)
-    merge_config_file(cfg, args.config_file)
-    cfg.merge_from_list(args.opts)
+    cfg = read_config(args.config_file, args.opts)
     try:
         register_custom_datasets(cfg.DATASETS.CUSTOM)
     except DatasetError as error:

@@ -7,7 +7,7 @@ import pytest
 from detectron2.config import get_cfg
 
 from hmor_d2 import add_hmor_config
-from hmor_d2.config_file import ConfigError, merge_config_file
+from hmor_d2.config_file import ConfigError, merge_config_file, read_config
 from tests.hostile.file_readers import multiplying_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -93,3 +93,12 @@ def test_a_base_in_another_folder(tmp_path):
     cfg = config()
     merge_config_file(cfg, tmp_path / "x" / "a.yaml")
     assert (cfg.SOLVER.BASE_LR, cfg.SOLVER.MAX_ITER) == (0.5, 7)
+
+
+def test_options_go_over_the_file_and_the_file_over_defaults(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text("VERSION: 2\nOUTPUT_DIR: a\nMODEL: {EMA_DECAY: 0.5}\n")
+    cfg = read_config(file, ["OUTPUT_DIR", "b", "SOLVER.MAX_ITER", "7"])
+    assert (cfg.OUTPUT_DIR, cfg.MODEL.EMA_DECAY, cfg.SOLVER.MAX_ITER) == ("b", 0.5, 7)
+    with pytest.raises(AssertionError, match="NO_SUCH_KEY"):
+        read_config(file, ["NO_SUCH_KEY", 1])

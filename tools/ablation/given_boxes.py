@@ -11,7 +11,7 @@ import argparse
 import os
 
 import torch
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, build_detection_test_loader
 from detectron2.evaluation import inference_on_dataset
 from detectron2.modeling import build_model
@@ -19,9 +19,8 @@ from detectron2.structures import Boxes, Instances
 from detectron2.utils.logger import setup_logger
 from torch import nn
 
-from hmor_d2 import add_hmor_config
 from hmor_d2.checkpoint import HMORCheckpointer
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 from hmor_d2.data import HMORDatasetMapper, register_custom_datasets
 from hmor_d2.evaluation import build_evaluator
 from hmor_d2.evaluation.people import annotated_people, place
@@ -88,9 +87,7 @@ def main() -> None:
     parser.add_argument("--output", required=True)
     parser.add_argument("--test-sets", nargs="+", help="instead of the config's DATASETS.TEST")
     args = parser.parse_args()
-    cfg = get_cfg()
-    add_hmor_config(cfg)
-    merge_config_file(cfg, args.config_file)
+    cfg = read_config(args.config_file)
     cfg.OUTPUT_DIR = args.output
     if args.test_sets:
         cfg.DATASETS.TEST = tuple(args.test_sets)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 
-from hmor_d2 import add_hmor_config
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 from hmor_d2.model_zoo.packaged_weights import BACKBONES, TRAINED_MODELS, PackagedWeightsHandler
 
 from .rows import ROOT, ROWS, WARM_START, flat_options, row_options
@@ -76,11 +75,7 @@ class Study:
 
     def config(self, options: Sequence[str] = ()) -> CfgNode:
         """The base config with ``opts``, and ``options`` over them."""
-        cfg = get_cfg()
-        add_hmor_config(cfg)
-        merge_config_file(cfg, self.base_config)
-        cfg.merge_from_list([*self.opts, *options])
-        return cfg
+        return read_config(self.base_config, [*self.opts, *options])
 
     def warm_start(self) -> Job:
         """The training without ordinal relations that all rows start from."""

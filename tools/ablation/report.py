@@ -31,17 +31,19 @@ def write_report(results_folder: Path, document: Path) -> None:
         path = results_folder.parent / f"{test_set}.png"
         plot_study(results, test_set, path)
         plots[test_set] = os.path.relpath(path, document.parent)
+    folder = os.path.relpath(results_folder, document.parent)
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    document.write_text(f"{before}{BEGIN}\n{render(results, plots)}\n{END}{after}")
+    document.write_text(f"{before}{BEGIN}\n{render(results, plots, folder)}\n{END}{after}")
 
 
-def render(results: Sequence[dict[str, Any]], plots: dict[str, str]) -> str:
+def render(results: Sequence[dict[str, Any]], plots: dict[str, str], folder: str) -> str:
     """Markdown: of every test set the tables and the plot, then what they were made with.
 
     Args:
         results: of one study.
         plots: link to the plot by test set.
+        folder: link to the results.
     """
     parts = []
     for test_set in results[0]["test_sets"]:
@@ -58,10 +60,10 @@ def render(results: Sequence[dict[str, Any]], plots: dict[str, str]) -> str:
             "With each model's own detector:",
             table.found(results, test_set),
         ]
-    return "\n".join(["", "\n\n".join([*parts, made_with(results)]), ""])
+    return "\n".join(["", "\n\n".join([*parts, made_with(results, folder)]), ""])
 
 
-def made_with(results: Sequence[dict[str, Any]]) -> str:
+def made_with(results: Sequence[dict[str, Any]], folder: str) -> str:
     """One paragraph: commits, versions and times."""
 
     def of(key: str) -> str:
@@ -78,5 +80,5 @@ def made_with(results: Sequence[dict[str, Any]]) -> str:
     return (
         f"{len(results)} trainings; commit {commit}, torch {of('torch')}, "
         f"Python {of('python')}, {of('processor')}{times}. Every result with its command: "
-        "`docs/ablation/results/`."
+        f"[{folder}]({folder})."
     )

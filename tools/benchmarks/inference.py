@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from torch import nn
 from tqdm import tqdm
@@ -32,8 +32,7 @@ from tqdm import tqdm
 from benchmarks.fixed_people import FixedPeople, random_boxes
 from benchmarks.rivals import build_crop_route, build_keypoint_rcnn
 from benchmarks.step_profile import print_costs, profile_step
-from hmor_d2 import add_hmor_config
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 from hmor_d2.modeling import has_bfloat16_units, optimize_for_inference
 from hmor_d2.structures import PinholeCameras
 
@@ -87,9 +86,7 @@ def run(args: argparse.Namespace) -> None:
         raise SystemExit("--cpu-time needs --threads 1 and --device cpu: others wait for work")
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    cfg = get_cfg()
-    add_hmor_config(cfg)
-    merge_config_file(cfg, args.config_file)
+    cfg = read_config(args.config_file)
     cfg.MODEL.DEVICE = args.device
     models = build_models(cfg, optimize_rivals=not args.stock_rivals)
     where = f"{args.threads} threads, {platform.processor() or platform.machine()}"

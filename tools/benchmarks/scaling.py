@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 import torch
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.engine import create_ddp_model
 from detectron2.modeling import build_model
 from detectron2.modeling.backbone.resnet import BottleneckBlock
@@ -29,8 +29,7 @@ from torch import distributed, nn
 
 from benchmarks.inference import count, image_size, summary, with_quartiles
 from benchmarks.training_scenes import FixedProposals, make_training_input, proposals_around
-from hmor_d2 import add_hmor_config
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 from hmor_d2.engine import launch
 
 
@@ -89,7 +88,7 @@ def measure(args: argparse.Namespace, file: str) -> None:
     shared = args.total_threads and args.total_threads // comm.get_world_size()
     torch.set_num_threads(shared or args.threads)
     try:
-        step = ScalingStep(read_config(args), args)
+        step = ScalingStep(training_config(args), args)
         step()
         seconds = []
         for _ in range(args.steps):
@@ -111,10 +110,8 @@ def measure(args: argparse.Namespace, file: str) -> None:
         Path(file).write_text(json.dumps(row))
 
 
-def read_config(args: argparse.Namespace) -> CfgNode:
-    cfg = get_cfg()
-    add_hmor_config(cfg)
-    merge_config_file(cfg, args.config_file)
+def training_config(args: argparse.Namespace) -> CfgNode:
+    cfg = read_config(args.config_file)
     cfg.MODEL.DEVICE = args.device
     for head in (cfg.MODEL.ROI_POSE_HEAD, cfg.MODEL.ROI_DEPTH_HEAD):
         if args.device == "cpu" and head.NORM == "SyncBN":  # which PyTorch has on GPUs alone

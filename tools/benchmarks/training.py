@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 import torch
-from detectron2.config import get_cfg
 from detectron2.modeling import build_model
 from detectron2.modeling.backbone.resnet import BottleneckBlock
 from detectron2.utils.events import EventStorage
@@ -32,8 +31,7 @@ from benchmarks.training_scenes import (
     proposals_around,
     with_coco_joints,
 )
-from hmor_d2 import add_hmor_config
-from hmor_d2.config_file import merge_config_file
+from hmor_d2.config_file import read_config
 
 OURS, RIVAL = "ours", "Keypoint R-CNN"
 
@@ -98,9 +96,7 @@ def run(args: argparse.Namespace) -> None:
 
 def build_steps(args: argparse.Namespace) -> dict[str, "TrainingStep"]:
     """Ours and the rival's, on the same images, people and proposals."""
-    cfg = get_cfg()
-    add_hmor_config(cfg)
-    merge_config_file(cfg, args.config_file)
+    cfg = read_config(args.config_file)
     cfg.MODEL.DEVICE = args.device
     cfg.MODEL.CHANNELS_LAST = not args.plain
     models = {OURS: build_model(cfg), RIVAL: build_keypoint_rcnn(args.device, optimize=False)}
