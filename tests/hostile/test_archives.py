@@ -17,7 +17,7 @@ from hmor_d2.data import DatasetError
 from hmor_d2.data.datasets.panoptic_index import index_path, read_index, write_index
 from hmor_d2.data.record_cache import cache_path, load_or_build
 from hmor_d2.stored_zip import require_unpacked
-from tests.hostile.dataset_readers import panoptic_root
+from tests.hostile.panoptic_sequence import panoptic_root
 from tests.hostile.sandbox import assert_survives, growth_mb
 
 MEBIBYTE = 1 << 20

@@ -8,7 +8,7 @@ from detectron2.config import get_cfg
 
 from hmor_d2 import add_hmor_config
 from hmor_d2.config_file import ConfigError, merge_config_file, read_config
-from tests.hostile.file_readers import multiplying_yaml
+from tests.hostile.config_readers import multiplying_yaml
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,11 +9,20 @@ import warnings
 
 import pytest
 
-from tests.hostile.dataset_readers import DATASET_READERS
-from tests.hostile.file_readers import FILE_READERS
+from tests.hostile.binary_dataset_readers import BINARY_DATASET_READERS
+from tests.hostile.config_readers import CONFIG_READERS
+from tests.hostile.json_dataset_readers import JSON_DATASET_READERS
+from tests.hostile.output_readers import OUTPUT_READERS
+from tests.hostile.picture_readers import PICTURE_READERS
 from tests.hostile.sandbox import assert_survives
 
-READERS = {**DATASET_READERS, **FILE_READERS}
+READERS = {
+    **JSON_DATASET_READERS,
+    **BINARY_DATASET_READERS,
+    **PICTURE_READERS,
+    **CONFIG_READERS,
+    **OUTPUT_READERS,
+}
 # What is broken there is built anew.
 NEVER_REFUSED = {"record cache"}
 # There is no checkpoint to name; of three poses every number is needed.

@@ -15,10 +15,11 @@ from PIL import Image
 from hmor_d2.data import DatasetError, HMORDatasetMapper
 from hmor_d2.data.checks import check_images_readable
 from hmor_d2.data.image_file import MAX_PIXELS, open_picture, read_picture
-from tests.hostile.file_readers import SIZE, pictures, small_config
+from tests.hostile.config_readers import small_config
+from tests.hostile.picture_readers import SIZE, pictures
 from tests.hostile.sandbox import growth_mb
 
-import capture  # isort: skip  # of demo/, which file_readers puts on the path
+import capture  # isort: skip  # of demo/, which picture_readers puts on the path
 import sources  # isort: skip
 from clip_outputs import VideoFile  # isort: skip
 

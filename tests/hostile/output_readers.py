@@ -1,8 +1,6 @@
-"""Readers of pictures, videos, checkpoints, predictions, configs and caches, with hostile files."""
+"""Readers of what a run leaves, checkpoints, predictions and caches, with hostile files."""
 
 import io
-import itertools
-import json
 import os
 import pickle
 import random
@@ -11,119 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-import yaml
-from detectron2.config import get_cfg
-from PIL import Image
 from scipy.io import savemat
 from torch import nn
 
-from hmor_d2 import add_hmor_config
 from hmor_d2.checkpoint import CheckpointError, HMORCheckpointer
-from hmor_d2.config_file import ConfigError, merge_config_file
-from hmor_d2.data import DatasetError, HMORDatasetMapper, register_custom_datasets
 from hmor_d2.data.record_cache import cache_path, load_or_build
 from hmor_d2.evaluation.prediction_file import read_predictions_json, read_predictions_mat
 from hmor_d2.skeleton import get_skeleton
-from tests.data.writers import make_person
-from tests.demo import program  # noqa: F401  makes the demo's scripts importable
-from tests.hostile.dataset_readers import HostileReader
+from tests.hostile.hostile_reader import HostileReader
 from tests.hostile.matlab_files import spoil_matlab
 from tests.hostile.mutations import spoil_bytes, spoil_json, spoil_value
 
-from capture import VideoClip  # isort: skip
-from exif_camera import exif_intrinsics  # isort: skip
-from sources import SourceError, read_picture  # isort: skip
-
-__all__ = ["FILE_READERS"]
-
-SIZE = 64, 48  # width, height
-FORMATS = {"jpg": "JPEG", "png": "PNG", "bmp": "BMP", "webp": "WEBP", "tiff": "TIFF", "gif": "GIF"}
-
-
-def small_config() -> Any:
-    cfg = get_cfg()
-    add_hmor_config(cfg)
-    cfg.INPUT.MIN_SIZE_TRAIN, cfg.MODEL.HMOR.SKELETON = (48,), "coco17"
-    return cfg
-
-
-def pictures() -> dict[str, bytes]:
-    """A picture in each format, some with EXIF."""
-    pixels = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8)
-    exif = Image.Exif()
-    exif[274] = 1
-    exif[0x8769] = {41989: 28}
-    result = {}
-    for suffix, name in FORMATS.items():
-        file = io.BytesIO()
-        extra = {"exif": exif.tobytes()} if suffix in ("jpg", "png", "webp") else {}
-        Image.fromarray(pixels).save(file, name, **extra)
-        result[suffix] = file.getvalue()
-    return result
-
-
-def picture_reader(read: Callable[[Path], object], errors: tuple, rounds: int) -> HostileReader:
-    whole = pictures()
-
-    def write(rng: random.Random, folder: Path) -> Path:
-        suffix = rng.choice(("jpg", "jpg", "png", *FORMATS))
-        path = folder / f"picture.{suffix}"
-        path.write_bytes(spoil_bytes(rng, whole[suffix]))
-        return path
-
-    return HostileReader(read, write, errors, rounds)
-
-
-def training_pictures() -> HostileReader:
-    mapper = HMORDatasetMapper(small_config(), is_train=True)
-    person = make_person(np.random.default_rng(0), (500, 500, 32, 24), 17)
-    person = {key: person[key] for key in ("bbox", "bbox_mode", "category_id", "keypoints")}
-    record = {"image_id": 1, "height": SIZE[1], "width": SIZE[0], "annotations": [person]}
-
-    def read(path: Path) -> None:
-        mapped = mapper(record | {"file_name": str(path)})
-        assert mapped["image"].shape[1] == 48
-        assert torch.isfinite(mapped["instances"].gt_keypoints.tensor).all()
-
-    return picture_reader(read, (DatasetError,), 150)
-
-
-def demo_pictures() -> HostileReader:
-    def read(path: Path) -> None:
-        image = read_picture(path)
-        found = exif_intrinsics(path, *image.shape[:2])
-        assert found is None or np.isfinite(found).all()
-
-    return picture_reader(read, (SourceError,), 150)
-
-
-def videos() -> HostileReader:
-    whole: dict[str, bytes] = {}
-
-    def write(rng: random.Random, folder: Path) -> Path:
-        for suffix, codec in (("avi", "MJPG"), ("mp4", "mp4v")):
-            if suffix not in whole:
-                path = str(folder / f"whole.{suffix}")
-                writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*codec), 20, SIZE)
-                for i in range(4):
-                    writer.write(np.full((SIZE[1], SIZE[0], 3), 50 * i, np.uint8))
-                writer.release()
-                whole[suffix] = Path(path).read_bytes()
-        suffix = rng.choice(sorted(whole))
-        path = folder / f"video.{suffix}"
-        path.write_bytes(spoil_bytes(rng, whole[suffix]))
-        return path
-
-    def read(path: Path) -> None:
-        clip = VideoClip(path, max_frames=50)
-        for frame in clip:
-            assert np.isfinite(frame.time_s)
-        clip.close()
-
-    return HostileReader(read, write, (SourceError,), 40)
+__all__ = ["OUTPUT_READERS"]
 
 
 def training_state() -> dict[str, Any]:
@@ -274,86 +173,6 @@ def prediction_mat() -> HostileReader:
     return HostileReader(read, write, rounds=120, mention="preds_")
 
 
-def multiplying_yaml() -> str:
-    """Lists of nine aliases of lists of nine aliases of ...: 9**9 values in 500 characters."""
-    lines = ["A: &a [x, x, x, x, x, x, x, x, x]"]
-    for inner, name in itertools.pairwise("abcdefghi"):
-        lines.append(f"{name.upper()}: &{name} [{', '.join([f'*{inner}'] * 9)}]")
-    return "\n".join(lines) + "\n"
-
-
-def configs() -> HostileReader:
-    base = small_config()
-    whole = {
-        "VERSION": 2,
-        "MODEL": {
-            "WEIGHTS": "a.pth",
-            "HMOR": {"SKELETON": "muco17"},
-            "PIXEL_MEAN": [1.0, 2.0, 3.0],
-        },
-        "INPUT": {"MIN_SIZE_TRAIN": [640, 800]},
-        "DATASETS": {"CUSTOM": [{"name": "mine", "format": "coco"}], "TRAIN": ["a", "b"]},
-        "SOLVER": {"BASE_LR": 0.1},
-    }
-    lines = (
-        "_BASE_: hostile.yaml\n", "_BASE_: [a, b]\n", "_BASE_: {a: b}\n", "_BASE_: /dev/null\n",
-        "_BASE_: gone.yaml\n", "X: !!python/object/apply:os.system ['touch /tmp/evidence']\n",
-        "X: !!python/name:os.system\n", "X: !!python/object/new:type {}\n", "X: *unknown\n",
-        multiplying_yaml(),
-        "X: " + "[" * 5000 + "\n", "X: " + "{a: " * 5000 + "\n", "? [a]\n: b\n", "- a\n",
-        "X: !!binary x\n", "X: !!timestamp 99999-99-99\n", "X: 1" + "0" * 5000 + "\n", "\x00",
-        "X: 1:60:60:60:60\n", "<<: *a\n", "X: &x [*x]\n", "X: !!set {a: b}\n",
-    )  # fmt: skip
-
-    def write(rng: random.Random, folder: Path) -> Path:
-        path = folder / "hostile.yaml"
-        kind = rng.random()
-        text = yaml.safe_dump(whole)
-        if kind < 0.4:
-            values = (
-                None,
-                -1,
-                "x",
-                [],
-                {},
-                1e300,
-                float("nan"),
-                True,
-                "$(x)",
-                "eval(1)",
-                [[]],
-                {"A": 1},
-            )
-            path.write_text(yaml.safe_dump(spoil_value(rng, whole, values)))
-        elif kind < 0.7:
-            path.write_bytes(spoil_bytes(rng, text.encode()))
-        else:
-            path.write_text(text + rng.choice(lines))
-        return path
-
-    def read(path: Path) -> None:
-        merge_config_file(base.clone(), path)
-        assert not os.path.exists("/tmp/evidence")
-
-    return HostileReader(read, write, (ConfigError,), 40)
-
-
-def custom_datasets() -> HostileReader:
-    """Entries of DATASETS.CUSTOM; the errors name the entry."""
-    entry = {"name": "hostile", "format": "muco", "json_file": "a.json", "image_root": "b"}
-
-    def write(rng: random.Random, folder: Path) -> Path:
-        path = folder / "entries.json"
-        path.write_text(json.dumps(spoil_value(rng, [entry])))
-        return path
-
-    def read(path: Path) -> None:
-        content = json.loads(path.read_text())
-        register_custom_datasets(content if isinstance(content, list) else [content])
-
-    return HostileReader(read, write, mention="dataset ")
-
-
 def record_cache() -> HostileReader:
     def build() -> dict[str, np.ndarray]:
         return {"a": np.arange(100.0), "names": np.array(["x", "y"])}
@@ -376,17 +195,12 @@ def record_cache() -> HostileReader:
     return HostileReader(read, write, (), 60)
 
 
-FILE_READERS: dict[str, Callable[[], HostileReader]] = {
-    "training pictures": training_pictures,
-    "demo pictures": demo_pictures,
-    "videos": videos,
+OUTPUT_READERS: dict[str, Callable[[], HostileReader]] = {
     "checkpoints": lambda: checkpoints(resume=False),
     "checkpoints to resume": lambda: checkpoints(resume=True),
     "pickled weights": pickled_weights,
     "last_checkpoint": last_checkpoint,
     "prediction JSON": prediction_json,
     "prediction mat": prediction_mat,
-    "configs": configs,
-    "custom datasets": custom_datasets,
     "record cache": record_cache,
 }

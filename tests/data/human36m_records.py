@@ -1,0 +1,25 @@
+"""Dataset dicts of Human3.6M: loaded, and compared."""
+
+import numpy as np
+
+from hmor_d2.data.datasets.human36m import load_human36m
+
+
+def assert_same(found: list[dict], expected: list[dict]) -> None:
+    """Equal dataset dicts; pixels to 1e-6, millimetres to 1e-2 (float32 of some metres)."""
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert a.keys() == b.keys()
+        np.testing.assert_allclose(a["intrinsics"], b["intrinsics"], rtol=0, atol=1e-9)
+        for field in a.keys() - {"intrinsics", "annotations"}:
+            assert a[field] == b[field], field
+        ((p,), (q,)) = a["annotations"], b["annotations"]
+        assert p.keys() == q.keys()
+        np.testing.assert_allclose(p["keypoints_cam"], q["keypoints_cam"], rtol=0, atol=1e-2)
+        np.testing.assert_allclose(p["keypoints"], q["keypoints"], rtol=0, atol=1e-6)
+        for field in p.keys() - {"keypoints_cam", "keypoints"}:
+            np.testing.assert_array_equal(p[field], q[field], err_msg=field)
+
+
+def load(root, subjects=(1,), frame_step=1, **kwargs) -> list[dict]:
+    return load_human36m(str(root), subjects, frame_step=frame_step, **kwargs)
