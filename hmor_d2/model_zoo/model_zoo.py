@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import torch
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from torch import nn
 
 from ..checkpoint import HMORCheckpointer
-from ..config import add_hmor_config
+from ..config_file import read_config
 from .packaged_weights import TRAINED_MODELS, PackagedWeightsHandler
 
 __all__ = ["UnknownModelError", "available", "get", "get_config", "get_config_file"]
@@ -59,9 +59,7 @@ def get_config(name: str, pretrained: bool = True) -> CfgNode:
         raise UnknownModelError(
             f"no trained model '{name}' in the package; it has {_listed(TRAINED_MODELS)}"
         )
-    cfg = get_cfg()
-    add_hmor_config(cfg)
-    cfg.merge_from_file(get_config_file(name))
+    cfg = read_config(get_config_file(name))
     if pretrained:
         cfg.MODEL.WEIGHTS = PackagedWeightsHandler.PREFIX + weights.file
     return cfg

@@ -3,17 +3,12 @@
 import numpy as np
 
 from hmor_d2.data.datasets.human36m import load_human36m
+from tests.data.same_images import people_of_same_images
 
 
 def assert_same(found: list[dict], expected: list[dict]) -> None:
     """Equal dataset dicts; pixels to 1e-6, millimetres to 1e-2 (float32 of some metres)."""
-    assert len(found) == len(expected)
-    for a, b in zip(found, expected, strict=True):
-        assert a.keys() == b.keys()
-        np.testing.assert_allclose(a["intrinsics"], b["intrinsics"], rtol=0, atol=1e-9)
-        for field in a.keys() - {"intrinsics", "annotations"}:
-            assert a[field] == b[field], field
-        ((p,), (q,)) = a["annotations"], b["annotations"]
+    for (p,), (q,) in people_of_same_images(found, expected):
         assert p.keys() == q.keys()
         np.testing.assert_allclose(p["keypoints_cam"], q["keypoints_cam"], rtol=0, atol=1e-2)
         np.testing.assert_allclose(p["keypoints"], q["keypoints"], rtol=0, atol=1e-6)

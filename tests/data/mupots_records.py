@@ -4,6 +4,7 @@ import numpy as np
 from detectron2.structures import BoxMode
 
 from hmor_d2.skeleton import get_skeleton
+from tests.data.same_images import people_of_same_images
 from tests.data.writers_mupots import INTRINSICS
 
 MUCO17 = get_skeleton("muco17")
@@ -11,14 +12,9 @@ MUCO17 = get_skeleton("muco17")
 
 def assert_same(found: list[dict], expected: list[dict], ignored: frozenset = frozenset()) -> None:
     """Equal dataset dicts; coordinates to 1e-9 px, as half a pixel is added and taken away."""
-    assert len(found) == len(expected)
-    for a, b in zip(found, expected, strict=True):
-        assert a.keys() - ignored == b.keys() - ignored
-        np.testing.assert_allclose(a["intrinsics"], b["intrinsics"], rtol=0, atol=1e-9)
-        for field in a.keys() - {"intrinsics", "annotations"} - ignored:
-            assert a[field] == b[field], field
-        assert len(a["annotations"]) == len(b["annotations"])
-        for p, q in zip(a["annotations"], b["annotations"], strict=True):
+    for mine, theirs in people_of_same_images(found, expected, ignored):
+        assert len(mine) == len(theirs)
+        for p, q in zip(mine, theirs, strict=True):
             assert p.keys() - ignored == q.keys() - ignored
             for field in p.keys() - ignored:
                 np.testing.assert_allclose(p[field], q[field], rtol=0, atol=1e-9, err_msg=field)

@@ -35,12 +35,16 @@ def evaluate_one(folder, predictions):
     return evaluate_mupots(folder, predictions, ["TS1"])
 
 
-def test_exactly_150_mm_is_wrong_but_not_among_visible_joints(two_people):
-    folder, predictions = two_people
+def evaluate_pushed_away(folder, predictions, distance_mm):
+    """Everybody predicted farther from the camera."""
     for people in predictions.values():
         for p in people:
-            p["keypoints_cam"] = p["keypoints_cam"] + [0, 0, 150]
-    found = evaluate_one(folder, predictions)
+            p["keypoints_cam"] = p["keypoints_cam"] + [0, 0, distance_mm]
+    return evaluate_one(folder, predictions)
+
+
+def test_exactly_150_mm_is_wrong_but_not_among_visible_joints(two_people):
+    found = evaluate_pushed_away(*two_people, 150)
     assert found["3DPCK_abs"] == found["AUC_abs"] == 0
     assert found["visible"]["3DPCK_abs"] == found["occluded"]["3DPCK_abs"] == 100
     assert found["3DPCK_rel"] == 100 and found["AUC_rel"] == pytest.approx(100 * 30 / 31)
@@ -50,11 +54,7 @@ def test_exactly_150_mm_is_wrong_but_not_among_visible_joints(two_people):
 
 
 def test_auc_by_hand(two_people):
-    folder, predictions = two_people
-    for people in predictions.values():
-        for p in people:
-            p["keypoints_cam"] = p["keypoints_cam"] + [0, 0, 140]
-    found = evaluate_one(folder, predictions)
+    found = evaluate_pushed_away(*two_people, 140)
     # Under 145 and 150 alone, of the 31 thresholds.
     assert found["3DPCK_abs"] == 100 and found["AUC_abs"] == pytest.approx(100 * 2 / 31)
 
